@@ -1,0 +1,60 @@
+/* Reading canonical msgpack: a scan without allocation, then a cursor.
+ *
+ * dec_scan accepts exactly one document in canonical form (PROTOCOL.md 3.2)
+ * within the limits; after it the cursor cannot meet a bad byte. The cursor
+ * checks all the same and keeps the first error, so that a sequence of
+ * reads needs one check at its end. Strings and binaries are borrowed from
+ * the input. */
+
+#ifndef PROTO_DEC_H
+#define PROTO_DEC_H
+
+#include "bytes.h"
+
+enum dec_type {
+	DEC_UINT,               /* any non-negative integer */
+	DEC_INT,                /* a negative integer */
+	DEC_BOOL,
+	DEC_STR,
+	DEC_BIN,
+	DEC_ARRAY,
+	DEC_MAP,
+	DEC_END,                /* nothing left, or an error before */
+};
+
+struct dec {
+	struct slice in;        /* what is left */
+	enum err err;           /* first failure, else ERR_OK */
+};
+
+/* Check that @s is one canonical document: shortest forms, sorted unique
+ * string keys, UTF-8 strings, no nil, float or ext, at most LIMIT_DEPTH deep
+ * and LIMIT_ITEMS values, nothing behind it.
+ * ERR_TRUNCATED, ERR_MALFORMED (*why, may be NULL, names the clause) or
+ * ERR_LIMIT. */
+WARN_UNUSED enum err dec_scan(struct slice s, const char **why);
+
+void dec_init(struct dec *d, struct slice s);
+enum dec_type dec_peek(const struct dec *d);
+uint32_t dec_array(struct dec *d);                /* count; 0 on error */
+/* As dec_array, and ERR_MALFORMED unless the count is @want. */
+void dec_array_of(struct dec *d, uint32_t want);
+uint32_t dec_map(struct dec *d);                  /* pairs */
+uint64_t dec_uint(struct dec *d);
+uint64_t dec_uint_max(struct dec *d, uint64_t max); /* ERR_LIMIT above */
+int64_t dec_int(struct dec *d);
+bool dec_bool(struct dec *d);
+struct slice dec_str(struct dec *d);
+struct slice dec_bin(struct dec *d);
+void dec_bin_into(struct dec *d, uint8_t *out, size_t n); /* exactly n */
+struct slice dec_skip(struct dec *d);             /* one value, as bytes */
+WARN_UNUSED enum err dec_finish(const struct dec *d); /* nothing left */
+
+/* Look @key up in the map that @map encodes; *value borrows its bytes.
+ * Returns false when absent or when @map is not a map. */
+bool dec_find(struct slice map, const char *key, struct slice *value);
+/* Typed look-ups of one field; the default when absent or of another type. */
+struct slice dec_find_str(struct slice map, const char *key);
+uint64_t dec_find_uint(struct slice map, const char *key, uint64_t absent);
+
+#endif /* PROTO_DEC_H */
