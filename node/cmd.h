@@ -1,0 +1,115 @@
+/* Commands: one table, one way to read, write and end, wherever they run.
+ *
+ * A command is a function over a struct cmd. It runs either in the process
+ * that the user started (which then opened DIR under its lock) or inside
+ * the running node, on a thread of its own, with the user's process as its
+ * hands: arguments, files, standard output and error travel over the control
+ * socket (control.h). A command cannot tell which.
+ *
+ * Data goes to cmd_out, messages to cmd_msg; exit codes are enum exit_code. */
+
+#ifndef NODE_CMD_H
+#define NODE_CMD_H
+
+#include "node/home.h"
+
+enum exit_code {
+	EXIT_OK = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+	EXIT_UNREACHABLE = 3,
+	EXIT_NOT_ALLOWED = 4,
+	EXIT_WARNING = 5,
+	EXIT_CRITICAL = 6,
+	EXIT_PARTLY = 7,
+	EXIT_REFUSED = 8,
+};
+
+struct node;                    /* the running node, node.h */
+struct cmd;
+
+/* How a command reaches the outside: stdio here, or the control socket. */
+struct cmd_io {
+	/* fd 1 or 2. Errors make later writes no-ops (the user is gone). */
+	void (*write)(void *arg, int fd, struct slice bytes);
+	/* Open a file for reading: "-" is standard input. */
+	enum err (*open)(void *arg, const char *path, int *handle,
+			 struct buf *why);
+	/* Create (0600, truncate) for writing. */
+	enum err (*create)(void *arg, const char *path, int *handle,
+			   struct buf *why);
+	/* At most @n bytes into @p; *got is 0 at the end. */
+	enum err (*read)(void *arg, int handle, uint8_t *p, size_t n,
+			 size_t *got);
+	enum err (*put)(void *arg, int handle, struct slice bytes);
+	enum err (*close)(void *arg, int handle); /* of a created file: synced */
+	bool (*is_cancelled)(void *arg); /* user interrupted or went away */
+};
+
+struct cmd {
+	int argc;               /* argv[0] is the command's name */
+	char **argv;
+	bool json;              /* --json was given (removed from argv) */
+	bool err_is_tty;        /* progress bars and colour allowed */
+	bool out_is_tty;
+	unsigned columns;       /* of the terminal, 80 if unknown */
+	const struct cmd_io *io;
+	void *io_arg;
+	const char *dir;        /* -C DIR as given */
+	struct home *home;      /* NULL for commands that need none */
+	struct node *node;      /* NULL unless running inside the node */
+};
+
+/* Where a command may run. */
+enum cmd_place {
+	CMD_HERE,               /* always in the user's process, no home */
+	CMD_HOME,               /* in the running node, else on an opened home */
+	CMD_NODE,               /* only in a running node: else EXIT_UNREACHABLE */
+};
+
+struct cmd_entry {
+	const char *name;       /* "import", "log" */
+	enum cmd_place place;
+	int (*run)(struct cmd *c); /* returns enum exit_code */
+	const char *synopsis;   /* one line a form, separated by '\n' */
+	const char *summary;    /* one sentence */
+	const char *options;    /* lines "  --flag ARG  text" or NULL */
+};
+
+/* The table of all commands, ended by a NULL name (cmd_table.c). */
+extern const struct cmd_entry cmd_table[];
+
+void cmd_out(struct cmd *c, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void cmd_out_slice(struct cmd *c, struct slice s);
+/* One message line on standard error: "symbolon: ..." */
+void cmd_msg(struct cmd *c, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Print the usage of the running command and return EXIT_USAGE. */
+int cmd_usage(struct cmd *c, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Exit code that belongs to @e. */
+int cmd_exit(enum err e);
+/* Escape control characters when standard output is a terminal. */
+void cmd_out_text(struct cmd *c, struct slice s);
+
+/* Options: call for each; they are removed from argv. */
+bool cmd_flag(struct cmd *c, const char *name);            /* --check */
+/* --name VALUE or --name=VALUE; NULL when absent. Sets *bad when VALUE is
+ * missing. */
+const char *cmd_option(struct cmd *c, const char *name, bool *bad);
+/* After all options: false (usage was printed) if any "--x" is left or the
+ * number of operands (without argv[0]) is not in [min, max]. */
+bool cmd_operands(struct cmd *c, int min, int max);
+/* The whole of a file, at most @max bytes, into @out; says what failed. */
+WARN_UNUSED enum err cmd_read_file(struct cmd *c, const char *path,
+				   size_t max, struct buf *out);
+
+/* A table for people: columns are sized to what is in them. */
+struct cmd_table_out;
+struct cmd_table_out *table_open(const char *const *heads, size_t columns);
+void table_cell(struct cmd_table_out *t, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void table_print(struct cmd *c, struct cmd_table_out *t); /* takes */
+
+#endif /* NODE_CMD_H */
