@@ -34,14 +34,15 @@ typedef void merkle_node_cb(void *arg, struct merkle_pos pos,
 			    const struct digest *hash);
 
 void frontier_init(struct frontier *f);           /* size 0 */
-/* Append one leaf hash; @cb may be NULL. Asserts size < 2^63. */
+/* Append one leaf hash; @cb may be NULL. Asserts size < 2^63 - 1. */
 void frontier_push(struct frontier *f, const struct digest *leaf,
 		   merkle_node_cb *cb, void *arg);
 struct head frontier_head(const struct frontier *f);
 bool head_equal(const struct head *a, const struct head *b);
 
 /* The perfect subtrees that cover [from, to), left to right, into
- * @out[LIMIT_COVER_HASHES]; returns their number. */
+ * @out[LIMIT_COVER_HASHES]; returns their number. Asserts from <= to and
+ * to < 2^63: check sizes that come from outside first. PROTOCOL.md 5.3. */
 uint32_t merkle_cover(uint64_t from, uint64_t to, struct merkle_pos *out);
 
 /* The root that @n hashes at the positions of cover(0, a) + cover(a, S) have
@@ -92,8 +93,11 @@ struct merkle_source {
 	void *arg;
 };
 
-/* All return the source's error. Paths have room for LIMIT_PATH_HASHES,
- * ranges for LIMIT_COVER_HASHES. @size is that of the tree proved in. */
+/* All return the source's error, or ERR_MALFORMED for places and sizes that
+ * no tree has: index >= size, from > to, size >= 2^63; for consistency proofs
+ * also old == 0 (RFC 6962 has none) and size > 2^62, so that they fit. Paths
+ * have room for LIMIT_PATH_HASHES, ranges for LIMIT_COVER_HASHES. @size is
+ * that of the tree proved in. */
 WARN_UNUSED enum err merkle_prove_inclusion(const struct merkle_source *src,
 					    uint64_t index, uint64_t size,
 					    struct digest *path, uint32_t *n);
