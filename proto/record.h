@@ -45,8 +45,10 @@ struct leaf {
 
 /* Returns the number of bytes put into @out. */
 size_t leaf_encode(const struct leaf *l, uint8_t out[LIMIT_LEAF_BYTES]);
-/* ERR_MALFORMED, ERR_TRUNCATED, ERR_LIMIT; ERR_UNSUPPORTED: version is not
- * 1 (such a leaf is stored and relayed but has no meaning here). */
+/* Accepts exactly what leaf_encode makes; *out is undefined on failure.
+ * ERR_MALFORMED, ERR_TRUNCATED, ERR_LIMIT (too long, kind above 2^32 - 1);
+ * ERR_UNSUPPORTED: canonical, but the version is not 1 (such a leaf is stored
+ * and relayed and has no meaning here). PROTOCOL.md 4.1. */
 WARN_UNUSED enum err leaf_decode(struct slice s, struct leaf *out);
 
 /* HMAC-SHA-256(salt, "symbolon-record-v1" || 0 || origin_hash || body). */
@@ -66,9 +68,11 @@ struct record {
 bool audience_admits(uint64_t audience, bool is_member, bool own);
 
 /* Open and check one record of the log whose origin hashes to @origin_hash:
- * append its plain body to @out. @sealer may be NULL for public ones.
- * ERR_NOT_FOUND: no body here; ERR_INVALID: it does not match the leaf's
- * commitment (or the seal); ERR_LIMIT: body too large. */
+ * append its plain body to @out, or leave @out's bytes as they were. @sealer
+ * may be NULL for public ones.
+ * ERR_NOT_FOUND: no salt or no body here; ERR_INVALID: it does not match the
+ * leaf's commitment (or the seal); ERR_LIMIT: body too large or @out full;
+ * ERR_STATE: sealed, and there is no sealer; else as leaf_decode. */
 WARN_UNUSED enum err record_open(const struct record *r,
 				 const struct digest *origin_hash,
 				 struct sealer *sealer, struct buf *out);
