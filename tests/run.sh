@@ -1,0 +1,115 @@
+#!/bin/bash
+# Run test programs, count their tests, end with "N passed, N failed, N
+# skipped". Usage: tests/run.sh check|test|soak [ROUNDS]. Programs must be
+# built; `make check`, `make test` and `make soak` do that first.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+passed=0 failed=0 skipped=0
+log=$(mktemp -d) || exit 1
+trap 'rm -rf "$log"' EXIT
+export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:exitcode=99
+export UBSAN_OPTIONS=print_stacktrace=1
+export TSAN_OPTIONS=halt_on_error=1:exitcode=98:suppressions=$PWD/tests/tsan.supp
+
+# The number on cmocka's line that begins with $2 in file $1.
+number() {
+	sed -n "s/^\[ *$2 *\] \([0-9][0-9]*\) test(s).*/\1/p" "$1" |
+		awk '{ n += $1 } END { print n + 0 }'
+}
+
+cmocka() { # cmocka PROGRAM: one test binary
+	local out="$log/out" start=$SECONDS code good bad skip
+	timeout "${LIMIT:-300}" "$1" >"$out" 2>&1
+	code=$?
+	good=$(number "$out" PASSED) bad=$(number "$out" FAILED)
+	skip=$(number "$out" SKIPPED)
+	if [ $code -ne 0 ] && [ "$bad" -eq 0 ]; then
+		bad=1 # died, leaked or hung: the sanitizer's word counts
+	fi
+	passed=$((passed + good)) failed=$((failed + bad))
+	skipped=$((skipped + skip))
+	printf '%-44s %4d passed' "$1" "$good"
+	[ "$bad" -gt 0 ] && printf ', %d FAILED (exit %d)' "$bad" "$code"
+	[ "$skip" -gt 0 ] && printf ', %d skipped' "$skip"
+	printf ' (%d s)\n' $((SECONDS - start))
+	grep -h '^skipped:' "$out" | sort -u
+	[ "$bad" -gt 0 ] && tail -n 60 "$out"
+}
+
+counted() { # counted TITLE COMMAND...: ends with "N passed, N failed"
+	local title=$1 out="$log/out" code line good bad skip
+	shift
+	"$@" 2>&1 | tee "$out"
+	code=${PIPESTATUS[0]}
+	line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$out" | tail -n 1)
+	good=$(expr "$line" : '\([0-9]*\) passed')
+	bad=$(expr "$line" : '.* \([0-9]*\) failed')
+	skip=$(expr "$line" : '.* \([0-9]*\) skipped')
+	if [ "$code" -ne 0 ] && [ "${bad:-0}" -eq 0 ]; then
+		bad=1
+		echo "$title ended with $code"
+	fi
+	passed=$((passed + ${good:-0})) failed=$((failed + ${bad:-0}))
+	skipped=$((skipped + ${skip:-0}))
+}
+
+programs() { # programs GLOB...: those whose source exists
+	local source
+	for source in $1; do
+		[ -f "$source" ] && echo "build/$2/${source%.c}"
+	done
+}
+
+corpora() { # every fuzz target over its seeds and found inputs, once
+	local source name dir
+	for source in tests/fuzz/fuzz_*.c; do
+		name=$(basename "$source" .c)
+		dir=tests/vectors/${name#fuzz_}
+		mkdir -p "$log/seeds"
+		if timeout 300 "build/fuzz/tests/fuzz/$name" -runs=20000 \
+			-max_total_time="${FUZZ_SECONDS:-5}" \
+			-rss_limit_mb=2048 -artifact_prefix="$log/" \
+			"$log/seeds" $([ -d "$dir" ] && echo "$dir") \
+			>"$log/out" 2>&1; then
+			passed=$((passed + 1))
+		else
+			failed=$((failed + 1))
+			echo "FUZZ TARGET FAILED: $name"
+			tail -n 40 "$log/out"
+		fi
+		rm -rf "$log/seeds"
+	done
+}
+
+mode=${1:-test}
+case $mode in
+check)
+	for p in $(programs 'tests/proto/test_*.c' asan) \
+		$(programs 'tests/sim/test_*.c' asan); do cmocka "$p"; done
+	;;
+test)
+	for p in $(programs 'tests/proto/test_*.c' asan) \
+		$(programs 'tests/sim/test_*.c' asan) \
+		$(programs 'tests/node/test_*.c' asan) \
+		$(programs 'tests/node/test_*.c' tsan); do cmocka "$p"; done
+	corpora
+	counted e2e python3 tests/e2e/run.py --binary build/asan/symbolon \
+		--fast-binary build/release/symbolon
+	counted demonstration env ONCE=1 conf/demo.sh build/release/symbolon
+	;;
+soak)
+	export ROUNDS=${2:-2000}
+	LIMIT=36000 cmocka build/asan/tests/node/test_crash
+	counted e2e python3 tests/e2e/run.py --binary build/asan/symbolon \
+		--fast-binary build/release/symbolon --rounds "$ROUNDS" kill
+	;;
+*)
+	echo "run.sh: check, test or soak" >&2
+	exit 2
+	;;
+esac
+
+echo
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
