@@ -1,7 +1,7 @@
 /* One log's identity and heads: who signs them, when one may cosign.
  *
  * Verifies notes against the keys of a member's descriptor and makes the
- * own ones. The tree is merkle.h's business. PROTOCOL.md 5.4, 6.3, 6.4. */
+ * own ones. The tree is merkle.h's business. PROTOCOL.md 2.2, 6.2 to 6.5. */
 
 #ifndef PROTO_LOG_H
 #define PROTO_LOG_H
@@ -12,7 +12,8 @@
 /* "dtu.dk/symbolon/1" from a member and a generation. */
 void log_origin_put(struct slice member, uint64_t generation,
 		    struct buf *out);
-/* ERR_MALFORMED. *member borrows from @origin. */
+/* ERR_MALFORMED: not a domain, "/symbolon/" and a number from 1. *member
+ * borrows from @origin. */
 WARN_UNUSED enum err log_origin_parse(struct slice origin,
 				      struct slice *member,
 				      uint64_t *generation);
@@ -36,7 +37,8 @@ void log_cosign(struct slice origin, const struct head *head,
 		struct buf *out);
 
 /* When one may cosign: at most once in 100 ms and again, unchanged, after
- * 10 minutes; never a smaller size, never another root for one size. */
+ * 10 minutes; never a smaller size, never another root for one size. After
+ * the clock was set back the pauses count as over. PROTOCOL.md 6.5. */
 struct cosign_state {
 	struct head head;       /* last cosigned */
 	uint64_t at_ms;         /* Unix ms, 0: never */

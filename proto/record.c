@@ -115,7 +115,7 @@ static enum err open_body(const struct record *r, const struct leaf *leaf,
 	if (r->body.n > LIMIT_BODY_BYTES + (sealed ? SEAL_TAG_BYTES : 0))
 		return ERR_LIMIT;
 	if (sealed && sealer == NULL)
-		return ERR_STATE;
+		return ERR_BAD_STATE;
 	if (sealed)
 		return seal_open_body(sealer, r->salt.p, r->body, out);
 	buf_put(out, r->body);

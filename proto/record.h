@@ -72,7 +72,7 @@ bool audience_admits(uint64_t audience, bool is_member, bool own);
  * may be NULL for public ones.
  * ERR_NOT_FOUND: no salt or no body here; ERR_INVALID: it does not match the
  * leaf's commitment (or the seal); ERR_LIMIT: body too large or @out full;
- * ERR_STATE: sealed, and there is no sealer; else as leaf_decode. */
+ * ERR_BAD_STATE: sealed, and there is no sealer; else as leaf_decode. */
 WARN_UNUSED enum err record_open(const struct record *r,
 				 const struct digest *origin_hash,
 				 struct sealer *sealer, struct buf *out);
