@@ -118,7 +118,7 @@ struct writer_chunk {
 	const struct digest *right;
 	uint32_t right_count;
 };
-/* ERR_STATE: not at @from; ERR_INVALID, ERR_MALFORMED: does not fold or a
+/* ERR_BAD_STATE: not at @from; ERR_INVALID, ERR_MALFORMED: does not fold or a
  * body does not match; ERR_FORK; ERR_DENIED: note not signed by its key. */
 WARN_UNUSED enum err writer_accept(struct writer_txn *t,
 				   const struct writer_chunk *c);

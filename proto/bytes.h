@@ -42,7 +42,10 @@ struct arena {
 
 #define SLICE_LIT(s) ((struct slice){ (const uint8_t *)(s), sizeof(s) - 1 })
 
-struct slice slice_of(const void *p, size_t n);
+static inline struct slice slice_of(const void *p, size_t n)
+{
+	return (struct slice){ p, n };
+}
 struct slice slice_str(const char *s);            /* without the NUL */
 bool slice_equal(struct slice a, struct slice b);
 bool slice_is(struct slice a, const char *s);
@@ -58,8 +61,10 @@ bool slice_cut(struct slice a, uint8_t c, struct slice *head,
 
 void buf_init(struct buf *b, size_t max_bytes);
 void buf_free(struct buf *b);                     /* safe on zeroed */
-void buf_wipe(struct buf *b);                     /* zero the bytes, free */
-void buf_reset(struct buf *b);                    /* empty, keeps memory */
+/* Zero the bytes and free. Growing may leave copies behind: for a secret,
+ * take all the room with the first buf_extend. */
+void buf_wipe(struct buf *b);
+void buf_reset(struct buf *b); /* empty, keeps memory, clears the error */
 struct slice buf_slice(const struct buf *b);      /* borrow until next put */
 void buf_put(struct buf *b, struct slice s);
 void buf_put_str(struct buf *b, const char *s);
@@ -93,11 +98,39 @@ char *xstrndup(struct slice s);                   /* NUL-terminated copy */
 /* Overwrite memory that held a secret; not removed by the optimiser. */
 void wipe(void *p, size_t n);
 
-uint16_t get_u16be(const uint8_t *p);
-uint32_t get_u32be(const uint8_t *p);
-uint64_t get_u64be(const uint8_t *p);
-void put_u16be(uint8_t *p, uint16_t v);
-void put_u32be(uint8_t *p, uint32_t v);
-void put_u64be(uint8_t *p, uint64_t v);
+/* Big-endian integers at @p, which need not be aligned. */
+static inline uint16_t get_u16be(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static inline uint32_t get_u32be(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
+	       (uint32_t)p[2] << 8 | p[3];
+}
+
+static inline uint64_t get_u64be(const uint8_t *p)
+{
+	return (uint64_t)get_u32be(p) << 32 | get_u32be(p + 4);
+}
+
+static inline void put_u16be(uint8_t *p, uint16_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+static inline void put_u32be(uint8_t *p, uint32_t v)
+{
+	put_u16be(p, (uint16_t)(v >> 16));
+	put_u16be(p + 2, (uint16_t)v);
+}
+
+static inline void put_u64be(uint8_t *p, uint64_t v)
+{
+	put_u32be(p, (uint32_t)(v >> 32));
+	put_u32be(p + 4, (uint32_t)v);
+}
 
 #endif /* PROTO_BYTES_H */
