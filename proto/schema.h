@@ -1,0 +1,219 @@
+/* What bodies say: one table of fields a record kind, and all that is read
+ * off it.
+ *
+ * Checking, JSON in and out, CSV columns, command help and the written
+ * reference come from the tables in schema_kinds.c; nobody lists the fields
+ * twice. Not responsible for how files are read (node/json.h, node/csv.h)
+ * nor for what a body means to recognition. PROTOCOL.md section 11.
+ *
+ * Three forms of one record:
+ *   document  a JSON-shaped struct value, as users write it
+ *   row       CSV cells under a header, nested fields flattened
+ *   body      canonical msgpack, what the log commits to
+ * In a body decimals are whole hundredths (FIELD_HUNDREDTHS), everything
+ * else is the document field for field. */
+
+#ifndef PROTO_SCHEMA_H
+#define PROTO_SCHEMA_H
+
+#include "limits.h"
+#include "record.h"
+#include "value.h"
+
+/* What one value (or one item of a list) is. All strings in a body are
+ * canonical text (text.h) and never empty. */
+enum field_type {
+	FIELD_ID, /* text, the record's own id: at most
+				 * LIMIT_ID_BYTES, no blank at either end */
+	FIELD_CODE, /* text: course code, grade, reference to a
+				 * record (ID or MEMBER/ID), LIMIT_ID_BYTES */
+	FIELD_TEXT, /* text for people, LIMIT_TEXT_BYTES */
+	FIELD_DATE, /* text, YYYY-MM-DD */
+	FIELD_INSTANT, /* text, RFC 3339 with Z; input may be a date,
+				 * which means its first second */
+	FIELD_UINT, /* uint, min..max of the field */
+	FIELD_HUNDREDTHS, /* uint, hundredths: ects, credits, fees */
+	FIELD_BOOL, /* bool */
+	FIELD_ENUM, /* text, one of field.words */
+	FIELD_DOMAIN, /* text, lower-case DNS name: an institution */
+	FIELD_COUNTRY, /* text, two capital letters, ISO 3166-1 */
+	FIELD_LANGUAGE, /* text, BCP 47: "en", "pt-br" in lower case */
+	FIELD_ISCED, /* text, 2 to 4 digits of ISCED-F 2013 */
+	FIELD_URI, /* text with a scheme, no blanks */
+	FIELD_MAILBOX, /* text, local@domain */
+	FIELD_SHA256, /* text, 64 lower-case hex digits */
+	FIELD_NUMBER, /* text, 32 lower-case hex digits: a learner
+				 * number, given by the node */
+	FIELD_POSITION, /* uint, place in the own log, given by node */
+	FIELD_LANGUAGE_MAP, /* map: language -> text, at least one */
+	FIELD_OBJECT, /* map with the fields of field.shape */
+};
+
+enum field_flag {
+	FIELD_IS_LIST = 1, /* array of these, at least one item */
+	FIELD_REQUIRED = 2,
+	FIELD_PERSONAL = 4, /* shown only on request; never in messages */
+	FIELD_INPUT = 8, /* in documents and rows, never in a body */
+	FIELD_STORED = 16, /* set by the node: only in a body */
+	FIELD_PAST = 32, /* warned about when in the future */
+	FIELD_MEMBER = 64, /* must name the importing member itself */
+};
+
+struct shape;
+
+struct field {
+	const char *name; /* in documents and bodies */
+	enum field_type type;
+	unsigned flags; /* FIELD_* */
+	uint64_t min, max; /* FIELD_UINT; max 0: 2^53 */
+	const char *const *words; /* FIELD_ENUM: in order of strength where
+				 * there is one; ended by NULL */
+	const struct shape *shape; /* FIELD_OBJECT */
+	const char *column; /* CSV name if not parents joined by '_' */
+	const char *about; /* one sentence for help and reference */
+};
+
+struct shape {
+	const struct field *fields; /* in the order people want to read */
+	size_t count;
+};
+
+struct complaint;
+
+/* One record kind. */
+struct schema {
+	uint32_t kind;
+	const char *name; /* "offer" */
+	const char *plural; /* "offers": what import and export take */
+	const char *id; /* the field that is the record's id */
+	const struct shape *shape;
+	bool importable; /* learners come in through credentials */
+	uint64_t audience; /* default audience, DESIGN section 9 */
+	/* state for undo of a first version, e.g. "withdrawn"; NULL: none */
+	const char *withdrawn;
+	/* Requirements across fields, over a body; false fills *c. */
+	bool (*check)(struct slice body, struct complaint *c);
+};
+
+/* Why a document, row or body is not taken. Never holds a value of a
+ * personal field. */
+struct complaint {
+	const char *code; /* static: "unknown-field", "bad-date", ... */
+	char field[128]; /* path: "targets[2].match", or a column */
+	char message[192]; /* one sentence, no full stop */
+	char cure[192]; /* what to do, no full stop; may be empty */
+};
+
+/* Things that are taken and told. */
+enum schema_warning {
+	WARNING_FUTURE_DATE, /* a date of FIELD_PAST after today */
+	WARNING_LINE_BREAK, /* line breaks in text became blanks */
+	WARNING_ODD_CODE, /* blanks at the ends, no letter or digit */
+	WARNING_MOJIBAKE, /* looks like UTF-8 read as Latin-1 */
+	WARNING_COUNT,
+};
+const char *schema_warning_code(enum schema_warning w); /* "future-date" */
+const char *schema_warning_text(enum schema_warning w); /* a sentence */
+
+/* What a conversion needs from outside; counts go up, never down. */
+struct schema_context {
+	struct slice today; /* YYYY-MM-DD; empty: no date is future */
+	struct slice member; /* for FIELD_MEMBER; empty: not checked */
+	bool comma; /* decimal comma in rows */
+	struct slice number; /* for FIELD_NUMBER that is FIELD_STORED */
+	uint64_t position; /* for FIELD_POSITION that is FIELD_STORED */
+	uint64_t warnings[WARNING_COUNT];
+};
+
+/* The tables. NULL when there is none. */
+const struct schema *schema_of(uint32_t kind);
+const struct schema *schema_by_plural(struct slice name);
+const struct schema *schema_by_name(struct slice name);
+/* All of them, in order of kind; NULL at and after the end. */
+const struct schema *schema_at(size_t i);
+const struct field *schema_field(const struct shape *s, struct slice name);
+/* Place of @word among the words of an enum field: 0 is the weakest;
+ * -1 when it is none of them. */
+int field_rank(const struct field *f, struct slice word);
+/* The named enum lists that others compare with. */
+extern const char *const schema_identity_checks[]; /* weak to strong */
+extern const char *const schema_claim_strengths[]; /* weak to strong */
+extern const char *const schema_status_reasons[];
+
+/* Check @doc and append its body to @out. Unknown, missing, mistyped and
+ * FIELD_STORED fields are refused by name; text is normalised to NFC;
+ * decimals become hundredths. Memory comes from @a.
+ * ERR_MALFORMED: *c says what and how to mend it; ERR_LIMIT: the same, or
+ * @a or @out is full (c->code is then "too-large"). */
+WARN_UNUSED enum err schema_from_value(const struct schema *s,
+				       const struct value *doc,
+				       struct schema_context *x,
+				       struct arena *a, struct buf *out,
+				       struct complaint *c);
+
+/* A CSV header, compiled once: which cell goes where in the body. */
+struct row_plan;
+/* @columns and the plan live in @a. Columns that begin with '_' are ignored.
+ * ERR_MALFORMED: unknown (with the nearest known one), duplicate or missing
+ * column. */
+WARN_UNUSED enum err schema_plan_row(const struct schema *s,
+				     const struct slice *columns, size_t count,
+				     struct arena *a,
+				     const struct row_plan **out,
+				     struct complaint *c);
+/* As schema_from_value for one row; @cells has as many as the header. An
+ * empty cell is an absent field. Allocates nothing. */
+WARN_UNUSED enum err schema_from_row(const struct row_plan *p,
+				     const struct slice *cells,
+				     struct schema_context *x, struct buf *out,
+				     struct complaint *c);
+/* The cell of the field at @path ("subject.id") or an empty slice. */
+struct slice schema_row_cell(const struct row_plan *p,
+			     const struct slice *cells, const char *path);
+/* The plan of an object field's columns as a row of @s of its own: how the
+ * subject of a credential becomes a learner. */
+WARN_UNUSED enum err schema_plan_part(const struct row_plan *p,
+				      const char *field, const struct schema *s,
+				      struct arena *a,
+				      const struct row_plan **out);
+
+/* A body as a document: decimals shortest, personal fields only when
+ * @person. Fields and values that the table does not know are kept as they
+ * are. Errors as value_decode. */
+WARN_UNUSED enum err schema_to_value(const struct schema *s, struct slice body,
+				     bool person, struct arena *a,
+				     struct value *out);
+/* Names of the CSV columns of @s in table order, languages as in @languages;
+ * lists of objects have none. Appends slices to @out (of @max). Returns how
+ * many. */
+size_t schema_columns(const struct schema *s, bool person,
+		      const struct slice *languages, size_t language_count,
+		      struct arena *a, struct slice *out, size_t max);
+/* The text of one column of a document made by schema_to_value, appended to
+ * @out without any quoting. ERR_NOT_FOUND: no such column; ERR_STATE: a list
+ * item holds '|', which rows cannot say. */
+WARN_UNUSED enum err schema_to_cell(const struct schema *s,
+				    const struct value *doc,
+				    struct slice column, struct buf *out);
+
+enum body_state {
+	BODY_OK,
+	BODY_NEWER, /* a field or word that this table lacks */
+	BODY_INVALID, /* not canonical, wrong type, missing field */
+};
+/* A stored body against the table; *c (may be NULL) says why not. A kind
+ * without a table is BODY_NEWER. */
+enum body_state schema_check_body(uint32_t kind, struct slice body,
+				  struct complaint *c);
+
+#define SCHEMA_SCRATCH_BYTES 24
+/* The record's id: of a status the decimal position of its credential,
+ * written into @scratch; else borrowed from @body. False: there is none. */
+bool schema_id(uint32_t kind, struct slice body,
+	       uint8_t scratch[SCHEMA_SCRATCH_BYTES], struct slice *id);
+
+/* Say what is wrong; @code is static. For checks beside the table. */
+void complain(struct complaint *c, const char *code, const char *field,
+	      const char *message, const char *cure);
+
+#endif /* PROTO_SCHEMA_H */
