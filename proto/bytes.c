@@ -13,8 +13,8 @@
 
 struct arena_block {
 	struct arena_block *next; /* older */
-	size_t n;               /* bytes handed out, the rest is zero */
-	size_t cap;             /* bytes in data */
+	size_t n; /* bytes handed out, the rest is zero */
+	size_t cap; /* bytes in data */
 	alignas(max_align_t) uint8_t data[];
 };
 

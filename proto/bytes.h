@@ -17,18 +17,18 @@
 
 /* Borrowed bytes; never owned, never NUL-terminated. */
 struct slice {
-	const uint8_t *p;       /* may be NULL when n is 0 */
-	size_t n;               /* bytes */
+	const uint8_t *p; /* may be NULL when n is 0 */
+	size_t n; /* bytes */
 };
 
 /* Owned bytes that grow up to a stated maximum. Errors are sticky: after
  * the first failure every put is a no-op and @err keeps the cause. */
 struct buf {
-	uint8_t *p;             /* owned */
-	size_t n;               /* bytes in use */
-	size_t cap;             /* bytes allocated */
-	size_t max;             /* n never exceeds this */
-	enum err err;           /* ERR_OK or ERR_LIMIT */
+	uint8_t *p; /* owned */
+	size_t n; /* bytes in use */
+	size_t cap; /* bytes allocated */
+	size_t max; /* n never exceeds this */
+	enum err err; /* ERR_OK or ERR_LIMIT */
 };
 
 struct arena_block;
@@ -36,8 +36,8 @@ struct arena_block;
 /* Bump allocator with a cap; everything in it is freed at once. */
 struct arena {
 	struct arena_block *head; /* newest block */
-	size_t used;            /* bytes handed out */
-	size_t max;             /* used never exceeds this */
+	size_t used; /* bytes handed out */
+	size_t max; /* used never exceeds this */
 };
 
 #define SLICE_LIT(s) ((struct slice){ (const uint8_t *)(s), sizeof(s) - 1 })
@@ -46,7 +46,7 @@ static inline struct slice slice_of(const void *p, size_t n)
 {
 	return (struct slice){ p, n };
 }
-struct slice slice_str(const char *s);            /* without the NUL */
+struct slice slice_str(const char *s); /* without the NUL */
 bool slice_equal(struct slice a, struct slice b);
 bool slice_is(struct slice a, const char *s);
 /* memcmp order; the shorter first on a tie. */
@@ -60,26 +60,26 @@ bool slice_cut(struct slice a, uint8_t c, struct slice *head,
 	       struct slice *rest);
 
 void buf_init(struct buf *b, size_t max_bytes);
-void buf_free(struct buf *b);                     /* safe on zeroed */
+void buf_free(struct buf *b); /* safe on zeroed */
 /* Zero the bytes and free. Growing may leave copies behind: for a secret,
  * take all the room with the first buf_extend. */
 void buf_wipe(struct buf *b);
 void buf_reset(struct buf *b); /* empty, keeps memory, clears the error */
-struct slice buf_slice(const struct buf *b);      /* borrow until next put */
+struct slice buf_slice(const struct buf *b); /* borrow until next put */
 void buf_put(struct buf *b, struct slice s);
 void buf_put_str(struct buf *b, const char *s);
 void buf_put_u8(struct buf *b, uint8_t v);
 void buf_put_u32be(struct buf *b, uint32_t v);
 void buf_put_u64be(struct buf *b, uint64_t v);
-void buf_put_dec(struct buf *b, uint64_t v);      /* decimal digits */
+void buf_put_dec(struct buf *b, uint64_t v); /* decimal digits */
 /* Append @n bytes for the caller to fill; NULL (and sticky) over the max. */
 uint8_t *buf_extend(struct buf *b, size_t n);
 /* Drop the first @n bytes. */
 void buf_drop(struct buf *b, size_t n);
 
 void arena_init(struct arena *a, size_t max_bytes);
-void arena_free(struct arena *a);                 /* safe on zeroed */
-void arena_reset(struct arena *a);                /* keeps one block */
+void arena_free(struct arena *a); /* safe on zeroed */
+void arena_reset(struct arena *a); /* keeps one block */
 /* @n bytes aligned for any type, zeroed; NULL over the cap (ERR_LIMIT). */
 void *arena_alloc(struct arena *a, size_t n);
 /* @count elements of @size bytes; NULL over the cap or on overflow. */
@@ -93,7 +93,7 @@ void *xmalloc(size_t n);
 void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *p, size_t n);
 char *xstrdup(const char *s);
-char *xstrndup(struct slice s);                   /* NUL-terminated copy */
+char *xstrndup(struct slice s); /* NUL-terminated copy */
 
 /* Overwrite memory that held a secret; not removed by the optimiser. */
 void wipe(void *p, size_t n);

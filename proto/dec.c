@@ -8,17 +8,17 @@
 /* The first bytes of a value: its type, and its number, length or count. */
 struct head {
 	enum dec_type type;
-	uint64_t n;             /* UINT, BOOL; bytes of STR, BIN; items; pairs */
-	int64_t i;              /* INT */
-	size_t bytes;           /* of the head itself */
+	uint64_t n; /* UINT, BOOL; bytes of STR, BIN; items; pairs */
+	int64_t i; /* INT */
+	size_t bytes; /* of the head itself */
 };
 
 /* How the byte that leads a value is read when it is not a fix form. */
 struct form {
-	uint8_t type;           /* enum dec_type; DEC_END: not allowed */
-	uint8_t bytes;          /* of the big-endian number that follows */
-	bool negative;          /* the number is signed and below zero */
-	uint64_t least;         /* smaller ones have a shorter form */
+	uint8_t type; /* enum dec_type; DEC_END: not allowed */
+	uint8_t bytes; /* of the big-endian number that follows */
+	bool negative; /* the number is signed and below zero */
+	uint64_t least; /* smaller ones have a shorter form */
 };
 
 /* Lead bytes 0xc0 to 0xdf (PROTOCOL.md 3.1). nil, floats and ext are not in
@@ -185,16 +185,16 @@ static void advance(struct slice *s, size_t n)
 
 /* A container that is being read. */
 struct level {
-	uint32_t left;          /* values to come; of a map keys and values */
+	uint32_t left; /* values to come; of a map keys and values */
 	bool map;
-	bool keyed;             /* a key was read in this map */
-	struct slice key;       /* the last one */
+	bool keyed; /* a key was read in this map */
+	struct slice key; /* the last one */
 };
 
 struct scan {
-	struct slice in;        /* what is left */
-	uint32_t items;         /* values met */
-	uint32_t depth;         /* open containers */
+	struct slice in; /* what is left */
+	uint32_t items; /* values met */
+	uint32_t depth; /* open containers */
 	struct level levels[LIMIT_DEPTH];
 	const char *why;
 };
@@ -406,7 +406,7 @@ void dec_bin_into(struct dec *d, uint8_t *out, size_t n)
 struct slice dec_skip(struct dec *d)
 {
 	struct slice from = d->in;
-	uint64_t left = 1;      /* values still to be taken */
+	uint64_t left = 1; /* values still to be taken */
 	const char *why;
 	struct head h;
 

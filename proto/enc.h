@@ -11,7 +11,7 @@
 #include "bytes.h"
 
 struct enc {
-	struct buf *out;        /* borrowed; carries the sticky error */
+	struct buf *out; /* borrowed; carries the sticky error */
 };
 
 void enc_init(struct enc *e, struct buf *out);

@@ -3,7 +3,6 @@
 
 #include "hash.h"
 
-#include <assert.h>
 #include <string.h>
 
 #include <openssl/sha.h>
@@ -34,9 +33,8 @@ static void resume(SHA256_CTX *ctx, const uint32_t state[8])
 /* Hash the @n bytes of a message that stands in @m, whose further bytes are
  * free for the padding; @before bytes were hashed already. Padding here
  * saves the library's copying: half the time of a tree node. */
-static struct digest finish_short(SHA256_CTX *ctx,
-				  uint8_t m[2 * BLOCK_BYTES], size_t n,
-				  size_t before)
+static struct digest finish_short(SHA256_CTX *ctx, uint8_t m[2 * BLOCK_BYTES],
+				  size_t n, size_t before)
 {
 	size_t blocks = n > BLOCK_BYTES - LENGTH_BYTES - 1 ? 2 : 1;
 	size_t end = blocks * BLOCK_BYTES;
@@ -157,8 +155,8 @@ void hmac_key_init(struct hmac_key *k, struct slice key)
 	wipe(block, sizeof(block));
 }
 
-struct digest hmac_key_hash(const struct hmac_key *k,
-			    const struct slice *parts, size_t n)
+struct digest hmac_key_hash(const struct hmac_key *k, const struct slice *parts,
+			    size_t n)
 {
 	uint8_t m[2 * BLOCK_BYTES];
 	struct digest d;

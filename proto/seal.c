@@ -10,9 +10,9 @@
 
 /* A cipher context for each direction, so that none changes over. */
 struct sealer {
-	EVP_CIPHER *cipher;     /* owned; fetched once, that is slow */
-	EVP_CIPHER_CTX *enc;    /* owned */
-	EVP_CIPHER_CTX *dec;    /* owned */
+	EVP_CIPHER *cipher; /* owned; fetched once, that is slow */
+	EVP_CIPHER_CTX *enc; /* owned */
+	EVP_CIPHER_CTX *dec; /* owned */
 };
 
 /* One use for each key, so the nonce need not vary (PROTOCOL.md 4.4). */
@@ -68,8 +68,8 @@ enum err seal_body(struct sealer *s, const uint8_t salt[LIMIT_SALT_BYTES],
 	ok = EVP_EncryptInit_ex2(s->enc, NULL, key.b, nonce, NULL);
 	wipe(&key, sizeof(key));
 	if (body.n > 0)
-		ok = ok && EVP_EncryptUpdate(s->enc, at, &n, body.p,
-					     (int)body.n);
+		ok = ok &&
+		     EVP_EncryptUpdate(s->enc, at, &n, body.p, (int)body.n);
 	ok = ok && (size_t)n == body.n;
 	ok = ok && EVP_EncryptFinal_ex(s->enc, at + body.n, &n) && n == 0;
 	ok = ok && EVP_CIPHER_CTX_ctrl(s->enc, EVP_CTRL_AEAD_GET_TAG,
@@ -112,8 +112,8 @@ enum err seal_open_body(struct sealer *s, const uint8_t salt[LIMIT_SALT_BYTES],
 	wipe(&key, sizeof(key));
 	ok = ok && expect_tag(s->dec, sealed.p + bytes);
 	if (bytes > 0)
-		ok = ok && EVP_DecryptUpdate(s->dec, at, &n, sealed.p,
-					     (int)bytes);
+		ok = ok &&
+		     EVP_DecryptUpdate(s->dec, at, &n, sealed.p, (int)bytes);
 	assert(ok && (size_t)n == bytes);
 	if (EVP_DecryptFinal_ex(s->dec, at + bytes, &n) == 1)
 		return ERR_OK;

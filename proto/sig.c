@@ -151,8 +151,8 @@ void sig_sign(const uint8_t secret[SIG_SECRET_BYTES], struct slice message,
 	int ok = ctx != NULL;
 
 	ok = ok && EVP_DigestSignInit(ctx, NULL, NULL, NULL, key) == 1;
-	ok = ok && EVP_DigestSign(ctx, out, &n, not_null(message),
-				  message.n) == 1;
+	ok = ok &&
+	     EVP_DigestSign(ctx, out, &n, not_null(message), message.n) == 1;
 	EVP_MD_CTX_free(ctx);
 	EVP_PKEY_free(key);
 	assert(ok && n == SIG_BYTES);

@@ -9,13 +9,13 @@
 #include "hash.h"
 
 #define SIG_PUBLIC_BYTES 32
-#define SIG_SECRET_BYTES 32                       /* the RFC 8032 seed */
+#define SIG_SECRET_BYTES 32 /* the RFC 8032 seed */
 #define SIG_BYTES 64
 
 /* ERR_WEAK_KEY: y is not below 2^255-19, the point is not on the curve, or
  * it has low order. */
 WARN_UNUSED enum err sig_vet(const uint8_t pub[SIG_PUBLIC_BYTES]);
-/* Public key of a secret seed. */
+/* Public key of a secret seed. Neither this nor sig_sign can fail. */
 void sig_public(const uint8_t secret[SIG_SECRET_BYTES],
 		uint8_t pub[SIG_PUBLIC_BYTES]);
 void sig_sign(const uint8_t secret[SIG_SECRET_BYTES], struct slice message,

@@ -91,11 +91,11 @@ bool text_is_clean(struct slice s)
 
 /* Code points in the making. */
 struct points {
-	int32_t *p;             /* room for max, and one more for utf8proc */
+	int32_t *p; /* room for max, and one more for utf8proc */
 	size_t n;
 	size_t max;
-	size_t marks;           /* combining marks at the end */
-	int32_t *heap;          /* owned, or NULL */
+	size_t marks; /* combining marks at the end */
+	int32_t *heap; /* owned, or NULL */
 	int32_t stack[POINTS_STACK + 1];
 };
 
@@ -195,8 +195,8 @@ static enum err normalise(struct slice s, bool fold, struct buf *out)
 	int32_t c;
 
 	if (fold)
-		options |= UTF8PROC_COMPAT | UTF8PROC_CASEFOLD |
-			   UTF8PROC_IGNORE;
+		options |=
+			UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE;
 	points_init(&t);
 	while (s.n > 0) {
 		c = take_point(&s);
@@ -484,9 +484,9 @@ bool text_parse_hex(struct slice s, uint8_t *out, size_t n)
 /* A civil time; every field checked to exist. */
 struct civil {
 	uint64_t year;
-	uint64_t month;         /* 1 to 12 */
-	uint64_t day;           /* 1 to 31 */
-	uint64_t second;        /* of the day */
+	uint64_t month; /* 1 to 12 */
+	uint64_t day; /* 1 to 31 */
+	uint64_t second; /* of the day */
 };
 
 static bool is_leap(uint64_t year)
@@ -581,8 +581,8 @@ static uint64_t days_of(const struct civil *c)
 
 static struct civil civil_of(uint64_t unix_seconds)
 {
-	uint64_t capped = unix_seconds < LAST_SECOND ? unix_seconds :
-						       LAST_SECOND;
+	uint64_t capped =
+		unix_seconds < LAST_SECOND ? unix_seconds : LAST_SECOND;
 	uint64_t days = capped / 86400 + DAYS_TO_1970;
 	uint64_t cycle = days / 146097; /* 400 years */
 	uint64_t day = days % 146097;

@@ -65,8 +65,7 @@ struct slice value_get_str(const struct value *v, const char *key)
 	return field->s;
 }
 
-uint64_t value_get_uint(const struct value *v, const char *key,
-			uint64_t absent)
+uint64_t value_get_uint(const struct value *v, const char *key, uint64_t absent)
 {
 	const struct value *field = value_get(v, key);
 
@@ -79,9 +78,9 @@ uint64_t value_get_uint(const struct value *v, const char *key,
 
 struct writer {
 	struct enc enc;
-	enum err err;           /* first fault of the tree itself */
-	uint32_t items;         /* values written */
-	uint32_t depth;         /* open containers */
+	enum err err; /* first fault of the tree itself */
+	uint32_t items; /* values written */
+	uint32_t depth; /* open containers */
 };
 
 static void set_err(struct writer *w, enum err e)

@@ -11,8 +11,8 @@
 
 enum value_type {
 	VALUE_UINT,
-	VALUE_INT,              /* negative */
-	VALUE_DECIMAL,          /* text of a JSON number with a fraction; never
+	VALUE_INT, /* negative */
+	VALUE_DECIMAL, /* text of a JSON number with a fraction; never
 				 * encoded: schema.h turns it into hundredths */
 	VALUE_BOOL,
 	VALUE_STR,
@@ -25,14 +25,14 @@ struct value_pair;
 
 struct value {
 	enum value_type type;
-	uint32_t count;         /* items or pairs */
+	uint32_t count; /* items or pairs */
 	union {
 		uint64_t u;
 		int64_t i;
 		bool b;
-		struct slice s;             /* STR, BIN, DECIMAL */
-		struct value *items;        /* ARRAY */
-		struct value_pair *pairs;   /* MAP, in any order */
+		struct slice s; /* STR, BIN, DECIMAL */
+		struct value *items; /* ARRAY */
+		struct value_pair *pairs; /* MAP, in any order */
 	};
 };
 
@@ -63,7 +63,8 @@ WARN_UNUSED enum err value_encode(struct value *v, struct buf *out);
 /* Read one canonical document. Errors as dec_scan, ERR_LIMIT: arena full. */
 WARN_UNUSED enum err value_decode(struct slice s, struct arena *a,
 				  struct value *out);
-/* Append JSON without blanks, keys in order; BIN as base64. */
+/* Append JSON without blanks, keys in the order of the tree; BIN as base64.
+ * Strings are taken to be UTF-8; only what JSON demands is escaped. */
 void value_put_json(const struct value *v, struct buf *out);
 
 #endif /* PROTO_VALUE_H */
