@@ -28,19 +28,19 @@
 #include "node/cmd.h"
 
 #define CONTROL_VERSION 1
-#define CONTROL_FRAME_BYTES (1u << 18)  /* longest frame, either way */
-#define CONTROL_CHUNK_BYTES (1u << 16)  /* of one OUT, PUT or READ */
-#define CONTROL_ARGS 4096u              /* words of one command line */
-#define CONTROL_THREADS 16u             /* commands at once; more: busy */
+#define CONTROL_FRAME_BYTES (1u << 18) /* longest frame, either way */
+#define CONTROL_CHUNK_BYTES (1u << 16) /* of one OUT, PUT or READ */
+#define CONTROL_ARGS 4096u /* words of one command line */
+#define CONTROL_THREADS 16u /* commands at once; more: busy */
 #define CONTROL_STACK_BYTES (512u << 10)
-#define CONTROL_HELLO_MS 10000          /* from accept to RUN */
+#define CONTROL_HELLO_MS 10000 /* from accept to RUN */
 
 struct control;
 
 struct control_options {
-	const char *path;       /* of the socket; any length */
-	struct node *node;      /* given to the commands */
-	struct home *home;      /* given to the commands */
+	const char *path; /* of the socket; any length */
+	struct node *node; /* given to the commands */
+	struct home *home; /* given to the commands */
 };
 
 /* Bind (a stale socket is removed: the caller holds the directory's lock),

@@ -16,27 +16,30 @@
 
 #include "node/cmd.h"
 
-#define HANDS_FILES 16u                 /* open at once */
-#define HANDS_OUT_BYTES (1u << 15)      /* of standard output held back */
+#define HANDS_FILES 16u /* open at once */
+#define HANDS_OUT_BYTES (1u << 15) /* of standard output held back */
 
 struct hand {
-	int fd;                 /* -1: free */
-	char *path;             /* real path of a created file; owned */
-	char *aside;            /* where it is written; NULL: straight */
-	enum err err;           /* first failure of a put */
+	int fd; /* -1: free */
+	char *path; /* real path of a created file; owned */
+	char *aside; /* where it is written; NULL: straight */
+	enum err err; /* first failure of a put */
 };
 
 struct hands {
 	struct hand files[HANDS_FILES];
-	struct buf out;         /* standard output not yet written */
-	uint64_t out_ms;        /* monotonic time of the oldest byte in it */
-	bool gone;              /* standard output cannot be written */
+	struct buf out; /* standard output not yet written */
+	uint64_t out_ms; /* monotonic time of the oldest byte in it */
+	bool gone; /* standard output cannot be written */
+	int argc; /* the command line: it names the files */
+	char *const *argv; /* borrowed */
 	const volatile sig_atomic_t *interrupted; /* borrowed; may be NULL */
 };
 
-extern const struct cmd_io hands_io;    /* io_arg: struct hands */
+extern const struct cmd_io hands_io; /* io_arg: struct hands */
 
-void hands_init(struct hands *h, const volatile sig_atomic_t *interrupted);
+void hands_init(struct hands *h, int argc, char *const *argv,
+		const volatile sig_atomic_t *interrupted);
 /* Write what is held back, close all, remove unfinished files. */
 void hands_free(struct hands *h);
 void hands_flush(struct hands *h);
