@@ -56,6 +56,13 @@
 #define LIMIT_ASKS_LINK 64u              /* questions in flight on one link */
 #define LIMIT_QUESTION_BYTES 131072u     /* a question with a disclosed body */
 #define LIMIT_ANSWER_BYTES (1u << 20)    /* one answer */
+#define LIMIT_ENTRY_BYTES 65664u         /* one record in a CHUNK */
+#define LIMIT_BODIES 1024u               /* bodies asked for in one frame */
+#define LIMIT_REASON_BYTES 255u          /* text of ERR and BYE */
+#define LIMIT_JOBS_LINK 64u              /* logs served at once on one link */
+#define LIMIT_HELD_CHUNKS 64u            /* of one log, not yet applied */
+#define LIMIT_HELD_BYTES (64u << 20)     /* the same of all logs together */
+#define LIMIT_CHECKS_LOG 4u              /* older heads to compare, one log */
 
 /* Files. */
 #define LIMIT_LINE_BYTES (1u << 20)      /* one line of an import */
