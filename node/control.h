@@ -18,6 +18,7 @@
  *                  PUT     [20, handle, bytes]         no answer
  *                  CLOSE   [21, handle]                DONE
  *                  EXIT    [22, code]                  the last frame
+ *                  DISCARD [23, handle]                no answer
  *
  * In a DONE that fails, the bytes say why. PUT reports its failure in the
  * DONE of CLOSE. */
@@ -40,7 +41,9 @@ struct control;
 struct control_options {
 	const char *path; /* of the socket; any length */
 	struct node *node; /* given to the commands */
-	struct home *home; /* given to the commands */
+	struct home *home; /* given to the commands, unless: */
+	struct home *(*home_of)(struct node *n); /* asked at each command's
+						  * start; may be NULL */
 };
 
 /* Bind (a stale socket is removed: the caller holds the directory's lock),
