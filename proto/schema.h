@@ -115,13 +115,15 @@ enum schema_warning {
 const char *schema_warning_code(enum schema_warning w); /* "future-date" */
 const char *schema_warning_text(enum schema_warning w); /* a sentence */
 
-/* What a conversion needs from outside; counts go up, never down. */
+/* What a conversion needs from outside. Warning counts only go up. */
 struct schema_context {
+	struct arena *arena; /* for text that must be normalised, and trees;
+			      * the caller resets it, never this module */
 	struct slice today; /* YYYY-MM-DD; empty: no date is future */
 	struct slice member; /* for FIELD_MEMBER; empty: not checked */
 	bool comma; /* decimal comma in rows */
-	struct slice number; /* for FIELD_NUMBER that is FIELD_STORED */
-	uint64_t position; /* for FIELD_POSITION that is FIELD_STORED */
+	struct slice number; /* for a FIELD_NUMBER that is FIELD_STORED */
+	uint64_t position; /* for a FIELD_POSITION that is FIELD_STORED */
 	uint64_t warnings[WARNING_COUNT];
 };
 
@@ -142,36 +144,55 @@ extern const char *const schema_status_reasons[];
 
 /* Check @doc and append its body to @out. Unknown, missing, mistyped and
  * FIELD_STORED fields are refused by name; text is normalised to NFC;
- * decimals become hundredths. Memory comes from @a.
- * ERR_MALFORMED: *c says what and how to mend it; ERR_LIMIT: the same, or
- * @a or @out is full (c->code is then "too-large"). */
+ * decimals become hundredths; empty strings, lists and maps are absent
+ * fields. The inside of a FIELD_INPUT object is not looked at: convert it
+ * with the schema it belongs to. @out is unchanged on failure.
+ * ERR_MALFORMED: *c says what and how to mend it; ERR_LIMIT: the body, the
+ * arena or @out is full, *c says so too. */
 WARN_UNUSED enum err schema_from_value(const struct schema *s,
 				       const struct value *doc,
 				       struct schema_context *x,
-				       struct arena *a, struct buf *out,
-				       struct complaint *c);
+				       struct buf *out, struct complaint *c);
 
-/* A CSV header, compiled once: which cell goes where in the body. */
+/* CSV. One column of a kind: a field that is neither an object nor a list of
+ * objects, or one language of a FIELD_LANGUAGE_MAP. */
+#define SCHEMA_PATH_MAX 4
+struct schema_column {
+	struct slice name; /* "title_en", "grade", "subject_id" */
+	const struct field *path[SCHEMA_PATH_MAX]; /* outermost first */
+	uint32_t depth; /* of path, >= 1 */
+	struct slice language; /* of a language map, else empty */
+};
+/* Find the column named @name; out->name is @name. ERR_NOT_FOUND. */
+WARN_UNUSED enum err schema_column(const struct schema *s, struct slice name,
+				   struct schema_column *out);
+/* All columns of @s in table order, into @out (of @max); language maps once,
+ * without language. Fields that only the node sets and FIELD_MEMBER input are
+ * left out; personal ones unless @person. Names come from @a. Returns the
+ * number, 0 when @a or @out is too small. */
+size_t schema_columns(const struct schema *s, bool person, struct arena *a,
+		      struct schema_column *out, size_t max);
+
+/* A header, compiled once: which cell goes where in the body. */
 struct row_plan;
-/* @columns and the plan live in @a. Columns that begin with '_' are ignored.
- * ERR_MALFORMED: unknown (with the nearest known one), duplicate or missing
- * column. */
+/* @names (borrowed) and the plan live as long as @a. Columns that begin with
+ * '_' are ignored. ERR_MALFORMED: unknown (with the nearest known one),
+ * duplicate or missing column; ERR_LIMIT: @a is full. */
 WARN_UNUSED enum err schema_plan_row(const struct schema *s,
-				     const struct slice *columns, size_t count,
+				     const struct slice *names, size_t count,
 				     struct arena *a,
 				     const struct row_plan **out,
 				     struct complaint *c);
 /* As schema_from_value for one row; @cells has as many as the header. An
- * empty cell is an absent field. Allocates nothing. */
+ * empty cell is an absent field. */
 WARN_UNUSED enum err schema_from_row(const struct row_plan *p,
 				     const struct slice *cells,
 				     struct schema_context *x, struct buf *out,
 				     struct complaint *c);
-/* The cell of the field at @path ("subject.id") or an empty slice. */
-struct slice schema_row_cell(const struct row_plan *p,
-			     const struct slice *cells, const char *path);
-/* The plan of an object field's columns as a row of @s of its own: how the
- * subject of a credential becomes a learner. */
+/* Index of the column named @name, or -1. */
+int schema_plan_column(const struct row_plan *p, const char *name);
+/* The columns of object field @field as rows of @s: how the subject of a
+ * credential becomes a learner. Errors as schema_plan_row. */
 WARN_UNUSED enum err schema_plan_part(const struct row_plan *p,
 				      const char *field, const struct schema *s,
 				      struct arena *a,
@@ -183,18 +204,13 @@ WARN_UNUSED enum err schema_plan_part(const struct row_plan *p,
 WARN_UNUSED enum err schema_to_value(const struct schema *s, struct slice body,
 				     bool person, struct arena *a,
 				     struct value *out);
-/* Names of the CSV columns of @s in table order, languages as in @languages;
- * lists of objects have none. Appends slices to @out (of @max). Returns how
- * many. */
-size_t schema_columns(const struct schema *s, bool person,
-		      const struct slice *languages, size_t language_count,
-		      struct arena *a, struct slice *out, size_t max);
-/* The text of one column of a document made by schema_to_value, appended to
- * @out without any quoting. ERR_NOT_FOUND: no such column; ERR_STATE: a list
- * item holds '|', which rows cannot say. */
-WARN_UNUSED enum err schema_to_cell(const struct schema *s,
-				    const struct value *doc,
-				    struct slice column, struct buf *out);
+/* Append the text of one column of a document made by schema_to_value, not
+ * quoted; nothing when it is absent. ERR_STATE: a list item holds '|', which
+ * rows cannot say; ERR_LIMIT: @out is full. */
+WARN_UNUSED enum err schema_to_cell(const struct schema_column *col,
+				    const struct value *doc, struct buf *out);
+/* The first field of @doc that no row can say, or NULL. */
+const char *schema_beyond_rows(const struct schema *s, const struct value *doc);
 
 enum body_state {
 	BODY_OK,
@@ -212,8 +228,10 @@ enum body_state schema_check_body(uint32_t kind, struct slice body,
 bool schema_id(uint32_t kind, struct slice body,
 	       uint8_t scratch[SCHEMA_SCRATCH_BYTES], struct slice *id);
 
-/* Say what is wrong; @code is static. For checks beside the table. */
+/* Say what is wrong; @code is static, the rest is copied and cut. */
 void complain(struct complaint *c, const char *code, const char *field,
 	      const char *message, const char *cure);
+/* Put "@parent." before the path of *c. */
+void complain_under(struct complaint *c, const char *parent);
 
 #endif /* PROTO_SCHEMA_H */
