@@ -205,7 +205,7 @@ WARN_UNUSED enum err schema_to_value(const struct schema *s, struct slice body,
 				     bool person, struct arena *a,
 				     struct value *out);
 /* Append the text of one column of a document made by schema_to_value, not
- * quoted; nothing when it is absent. ERR_STATE: a list item holds '|', which
+ * quoted; nothing when it is absent. ERR_BAD_STATE: a list item holds '|', which
  * rows cannot say; ERR_LIMIT: @out is full. */
 WARN_UNUSED enum err schema_to_cell(const struct schema_column *col,
 				    const struct value *doc, struct buf *out);

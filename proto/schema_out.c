@@ -183,7 +183,7 @@ static enum err put_scalar(const struct value *v, struct buf *out)
 	case VALUE_BIN:
 	case VALUE_ARRAY:
 	case VALUE_MAP:
-		return ERR_STATE;
+		return ERR_BAD_STATE;
 	}
 	return out->err;
 }
@@ -197,7 +197,7 @@ static enum err put_items(const struct value *v, struct buf *out)
 
 		if (item->type == VALUE_STR && item->s.n > 0 &&
 		    memchr(item->s.p, '|', item->s.n) != NULL)
-			return ERR_STATE;
+			return ERR_BAD_STATE;
 		if (i > 0)
 			buf_put_u8(out, '|');
 		e = put_scalar(item, out);
