@@ -4,7 +4,7 @@
  * self-signed certificate, and it is not a chain, a name or a date that
  * decides but the pin: SHA-256 of the SubjectPublicKeyInfo, which the caller
  * compares with the member table after every handshake (tls_peer). Nothing
- * is taken from openssl.cnf. PROTOCOL.md 9.1.
+ * is taken from openssl.cnf. PROTOCOL.md 2.4.
  *
  * The order of calls: tls_feed what came; tls_handshake until ERR_OK; then
  * tls_read until it gives 0 bytes; every call may append to the output
@@ -53,6 +53,8 @@ void tls_close(struct tls *t); /* take; NULL is fine */
  * that what was fed before is used up. */
 void tls_feed(struct tls *t, struct slice in);
 struct slice tls_unread(const struct tls *t);
+/* Forget what is unread: the caller keeps it and feeds it again. */
+void tls_unfeed(struct tls *t);
 
 /* ERR_OK: done; ERR_BUSY: needs more input; else it failed (tls_failure). */
 WARN_UNUSED enum err tls_handshake(struct tls *t);
