@@ -123,8 +123,9 @@ enum mesh_out_type {
 	MESH_OUT_READ, /* read records for a peer: mesh_read_done */
 	MESH_OUT_CHECK, /* compare a head with the own tree:
 				 * mesh_checked */
-	MESH_OUT_NOTE, /* the note of the head held has more
-				 * cosignatures: store it if it still is */
+	MESH_OUT_NOTE, /* a note of a head that is held completely, checked
+			 * against the own tree, with verified cosignatures:
+			 * store it unless a larger head is noted already */
 	MESH_OUT_ACKED, /* a member holds a log durably */
 	MESH_OUT_FORK, /* evidence: store it, freeze the log */
 	MESH_OUT_READ_BODIES, /* mesh_bodies_done */
@@ -217,7 +218,7 @@ bool mesh_next(struct mesh *m, struct mesh_out *out);
 
 /* A chunk was applied and is durable (@result ERR_OK, @held tells the new
  * state), or not: ERR_INVALID, ERR_MALFORMED, ERR_DENIED charge the source;
- * ERR_STATE (not at this place) does not; others are the own trouble and the
+ * ERR_BAD_STATE (not at this place) does not; others are the own trouble and the
  * log pauses. Chunks of one log are answered in the order of the outputs. */
 void mesh_applied(struct mesh *m, uint64_t now_ms, uint32_t log, uint64_t id,
 		  enum err result, const struct mesh_held *held);

@@ -7,7 +7,7 @@
  *
  * Invariants: durable <= received; durable never shrinks; there is a job only
  * when there is a source; held chunks are contiguous from durable to
- * received; granted + held bytes <= window. */
+ * received; granted + held bytes <= REPLICA_WINDOW_MAX_BYTES. */
 
 #ifndef PROTO_REPLICA_H
 #define PROTO_REPLICA_H
@@ -15,29 +15,29 @@
 #include "log.h"
 #include "message.h"
 
-#define REPLICA_NO_LINK UINT32_MAX
+#define REPLICA_NO_LINK UINT64_MAX
 #define REPLICA_WINDOW_MIN_BYTES (256u << 10) /* granted to any job */
 #define REPLICA_WINDOW_MAX_BYTES (4u << 20) /* granted to a busy one */
 #define REPLICA_STALL_MS 3000u /* no progress: another source */
-#define REPLICA_RECENT 64u /* own heads remembered, by size and root */
+#define REPLICA_RECENT 16u /* complete heads remembered ... */
+#define REPLICA_RECENT_OWN 1024u /* ... of the own log: acks come late */
 
 /* A chunk that was received and not yet applied. */
 struct held_chunk {
 	struct held_chunk *next;
 	uint64_t id; /* names it in mesh_applied */
-	uint32_t link; /* where it came from */
+	uint64_t link; /* where it came from */
 	struct buf frame; /* owned copy; @chunk borrows from it */
 	struct message_chunk chunk;
-	struct slice note; /* verified lines only; in the frame or owned */
-	struct buf note_buf;
+	struct buf note; /* verified lines only */
+	struct head head; /* what it states */
 };
 
 /* An older head that the driver compares with the own tree. */
 struct head_check {
 	uint64_t id; /* 0: free slot */
-	uint32_t link; /* who told it */
 	struct head head;
-	struct buf note; /* text and the log's own signature line */
+	struct buf note; /* verified lines */
 };
 
 struct replica {
@@ -48,37 +48,35 @@ struct replica {
 	uint64_t final; /* removed member: not beyond; UINT64_MAX */
 
 	uint64_t durable; /* records held, as the driver reported */
-	struct head head; /* newest complete one */
+	struct head head; /* newest complete one, size 0: none yet */
 	struct buf note; /* its note; empty: none yet */
-	struct head recent[REPLICA_RECENT]; /* ring of complete heads */
-	uint32_t recent_next;
+	struct head *recent; /* ring of complete heads, owned */
+	uint32_t recent_count, recent_next, recent_max;
 	struct buf seen_raw; /* last foreign note as received ... */
 	struct buf seen_clean; /* ... and its verified lines */
 	struct head seen_head;
+	uint64_t told; /* largest verified size that anyone told */
 
-	uint32_t source; /* link that serves us, or REPLICA_NO_LINK */
+	uint64_t source; /* link that serves us, or REPLICA_NO_LINK */
 	uint64_t job; /* number of the running job */
 	uint64_t target; /* largest size that the source has told */
 	uint64_t received; /* durable + what is held */
 	uint64_t granted; /* credit that the source still has, bytes */
-	uint64_t window; /* granted + held bytes stay below */
-	uint64_t progress_ms; /* last chunk or grant */
-	uint64_t pause_ms; /* no new job before (the own disk is full) */
+	uint64_t progress_ms; /* last chunk, or begin of the job */
 
-	struct held_chunk *held, **held_tail; /* oldest first */
+	struct held_chunk *held, *held_last; /* oldest first */
 	uint32_t held_count;
-	uint64_t held_bytes;
+	uint64_t held_bytes; /* of entries */
 	bool draining; /* an apply failed: wait for the rest */
 
 	struct head_check checks[LIMIT_CHECKS_LOG];
 	struct buf evidence; /* FORK frame, once there is a fork */
-	uint64_t heard_ms; /* when the owner last confirmed our size;
-				 * 0: not since the start */
-	uint64_t told; /* largest verified size that anyone told */
 };
 
-void replica_init(struct replica *r, struct slice origin, uint32_t owner);
+void replica_init(struct replica *r, struct slice origin, uint32_t owner,
+		  bool own);
 void replica_free(struct replica *r);
+struct slice replica_origin(const struct replica *r);
 
 /* The keys that notes are checked with. */
 struct replica_keys {
@@ -91,19 +89,18 @@ struct replica_keys {
  * known witness; lines of others are dropped. On success *clean (borrowed
  * until the next call on @r) is the note with its verified lines and *head
  * what it states. A note seen last is not verified again.
- * ERR_MALFORMED, ERR_LIMIT, ERR_CONFLICT: another origin; ERR_DENIED: no key
+ * ERR_MALFORMED, ERR_LIMIT; ERR_CONFLICT: another origin; ERR_DENIED: no key
  * for this size; ERR_INVALID: a line does not verify. */
 WARN_UNUSED enum err replica_check_note(struct replica *r, struct slice raw,
 					const struct replica_keys *keys,
 					struct arena *a, struct head *head,
 					struct slice *clean);
-/* Bring the cosignatures of a checked note of the size held into the own
+/* Bring the cosignatures of a checked note of the head held into the own
  * note, the newer of each witness. Returns whether the note has changed. */
-bool replica_merge_note(struct replica *r, struct slice clean,
-			const struct replica_keys *keys, struct arena *a);
+bool replica_merge_note(struct replica *r, struct slice clean, struct arena *a);
 /* Check one cosignature line on a head that is remembered and, if it is the
- * newest, merge it. ERR_NOT_FOUND: the head of @size is not remembered;
- * ERR_INVALID, ERR_MALFORMED, ERR_DENIED: not a line of @witness. */
+ * newest, merge it (*changed). ERR_NOT_FOUND: the head of @size is not
+ * remembered; ERR_INVALID, ERR_MALFORMED: not a line of @witness. */
 WARN_UNUSED enum err replica_add_cosignature(struct replica *r, uint64_t size,
 					     struct slice line,
 					     const struct note_key *witness,
@@ -118,40 +115,60 @@ enum head_relation {
 };
 enum head_relation replica_relate(const struct replica *r,
 				  const struct head *h);
-/* The driver's report. Asserts that sizes do not shrink. */
-void replica_set_held(struct replica *r, uint64_t durable, struct slice note,
-		      const struct head *head);
+/* Keep a head to compare under @id. Returns NULL when the same one waits
+ * already or LIMIT_CHECKS_LOG do. */
+struct head_check *replica_add_check(struct replica *r, const struct head *h,
+				     struct slice clean, uint64_t id);
+struct head_check *replica_find_check(struct replica *r, uint64_t id);
+void replica_end_check(struct head_check *c);
+/* @h, stated by @clean, was found to belong to the own tree: remember it and,
+ * when it is newer than the newest complete head, take it as that. Returns
+ * whether it did. */
+bool replica_adopt(struct replica *r, const struct head *h, struct slice clean);
+/* The driver's report; an empty note or one of a smaller head changes only
+ * the size. Errors as note_parse and checkpoint_parse; asserts that nothing
+ * shrinks. */
+WARN_UNUSED enum err replica_set_held(struct replica *r, uint64_t durable,
+				      struct slice note, struct arena *a);
 
-/* Begin or continue with a source; fills @want. @credit_max is what the link
- * can still take. Returns false when nothing is to be sent. */
-bool replica_start(struct replica *r, uint32_t link, uint64_t job,
-		   uint64_t now_ms, uint64_t credit_max,
+/* Is there a source that has more than was received? */
+bool replica_is_busy(const struct replica *r);
+/* Begin a job with @link, which has told @target; fills @want (origin
+ * borrowed from @r). @credit_max: what the link can still take. Returns
+ * false, with nothing changed, when that is too little. */
+bool replica_start(struct replica *r, uint64_t link, uint64_t job,
+		   uint64_t target, uint64_t now_ms, uint64_t credit_max,
 		   struct message_want *want);
-bool replica_top_up(struct replica *r, uint64_t now_ms, uint64_t credit_max,
-		    struct message_want *want);
+/* Grant more before the source runs out. Returns false when nothing is to
+ * be sent; *starved: because @credit_max was too small. */
+bool replica_top_up(struct replica *r, uint64_t credit_max,
+		    struct message_want *want, bool *starved);
 /* Forget the source; held chunks stay until the driver has answered. */
 void replica_stop(struct replica *r);
-/* Has the source had credit and something to send for too long? */
-bool replica_is_stalled(const struct replica *r, uint64_t now_ms);
+/* When the source counts as stalled; UINT64_MAX: it owes nothing. */
 uint64_t replica_deadline(const struct replica *r);
 
-/* May this chunk be kept? Form and place only, no signature.
- * ERR_NOT_FOUND: of an old job, drop it; ERR_LIMIT: more than was granted, or
- * more than may be held (drop, start anew later); ERR_CONFLICT: not at the
- * place expected. */
-WARN_UNUSED enum err replica_admit(const struct replica *r, uint32_t link,
+/* May this chunk be kept? Job, place and credit; no signature.
+ * ERR_NOT_FOUND: of an old job, drop it; ERR_LIMIT: more than was granted;
+ * ERR_CONFLICT: not at the place expected; ERR_BUSY: too much is held, drop
+ * it and begin anew later. */
+WARN_UNUSED enum err replica_admit(const struct replica *r, uint64_t link,
 				   const struct message_chunk *c);
-/* Keep a copy of @frame, which decodes as a chunk; give a borrowed pointer. */
-struct held_chunk *replica_hold(struct replica *r, uint32_t link,
-				struct slice frame, struct slice note,
-				uint64_t id, uint64_t now_ms);
-/* Drop the oldest held chunk, which must be @id. */
-void replica_release(struct replica *r, uint64_t id);
+/* Keep a copy of @frame, from which @c borrows; returns it (borrowed). */
+const struct held_chunk *replica_hold(struct replica *r, struct slice frame,
+				      const struct message_chunk *c,
+				      const struct head *head,
+				      struct slice clean, uint64_t id,
+				      uint64_t now_ms);
+/* Drop the oldest held chunk, which must be @id (asserted). @ok: it was
+ * applied; otherwise nothing after it will be, and no job begins before the
+ * driver has said so. */
+void replica_release(struct replica *r, uint64_t id, bool ok);
 
-/* Is @f proof that this log has two histories? ERR_FORK: yes; ERR_OK: no,
+/* Is @f proof that the log has two histories? ERR_FORK: yes; ERR_OK: no,
  * both heads are of one history; otherwise it proves nothing. */
 WARN_UNUSED enum err replica_judge(const struct message_fork *f,
-				   const struct replica_keys *keys,
+				   const struct descriptor *owner,
 				   struct arena *a);
 
 #endif /* PROTO_REPLICA_H */
