@@ -1,0 +1,72 @@
+/* The table of all commands: help, usage, man page and dispatch are read off
+ * it. Adding a command is an entry here, a line in cmds.h and its file. */
+
+#include "node/cmds.h"
+
+/* clang-format off */
+const struct cmd_entry cmd_table[] = {
+{
+	.name = "init",
+	.place = CMD_HERE,
+	.run = cmd_init,
+	.summary = "Set up a new node: keys, configuration, store, card.",
+	.synopsis =
+		"-C DIR init --member DOMAIN --name NAME --country CC "
+		"--listen HOST:PORT [--endpoint HOST:PORT] [--contact MAILBOX]",
+	.options =
+		"  --member DOMAIN       the university's domain, such as dtu.dk\n"
+		"  --name NAME           its name, for people\n"
+		"  --country CC          two letters of ISO 3166-1\n"
+		"  --listen HOST:PORT    where the node listens for partners\n"
+		"  --endpoint HOST:PORT  where partners reach it, if that differs\n"
+		"  --contact MAILBOX     whom partners write to about this node\n",
+	.example =
+		"symbolon -C /var/lib/symbolon init --member dtu.dk "
+		"--name \"Technical University of Denmark\" --country DK "
+		"--listen 0.0.0.0:7410 --endpoint symbolon.dtu.dk:7410",
+},
+{
+	.name = "card",
+	.place = CMD_HOME,
+	.run = cmd_card,
+	.summary = "Print the member's signed card, to hand to the others.",
+	.synopsis = "-C DIR card > FILE",
+	.example = "symbolon -C DIR card > dtu.card",
+},
+{
+	.name = "roster",
+	.place = CMD_HOME,
+	.run = cmd_roster,
+	.here = "found show add",
+	.summary = "Found an alliance, sign its roster, install it, add members.",
+	.synopsis =
+		"roster found ALLIANCE CARD... [--threshold N] > FILE\n"
+		"roster show FILE [--expect FINGERPRINT]...\n"
+		"-C DIR roster sign FILE [--expect FINGERPRINT]...\n"
+		"-C DIR roster install FILE [--expect FINGERPRINT]...\n"
+		"roster add FILE CARD [--threshold N] > NEW",
+	.options =
+		"  --threshold N         signatures that a later roster needs; "
+		"else two thirds\n"
+		"  --expect FINGERPRINT  of a member's governance key, as heard "
+		"from its people\n"
+		"                        (may come several times); status 4 when "
+		"it is nobody's\n",
+	.example =
+		"symbolon roster found \"Example Alliance\" dtu.card hku.card "
+		"> alliance\n"
+		"symbolon -C DIR roster sign alliance --expect "
+		"5a1f-03c2-...\n"
+		"symbolon -C DIR roster install alliance",
+},
+{
+	.name = "help",
+	.place = CMD_HERE,
+	.run = cmd_help,
+	.summary = "Show all commands, or one with its options.",
+	.synopsis = "help [COMMAND]",
+	.example = "symbolon help roster",
+},
+{ .name = NULL },
+};
+/* clang-format on */
