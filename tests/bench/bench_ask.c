@@ -1,9 +1,10 @@
 /* Load for recognition answers over mutual TLS: C connections, each with P
  * questions in flight, uniform over N credentials.
  *
- * Usage: bench_ask DIR ALLIANCE PORT MEMBER BY CREDENTIALS SECONDS C P
- * DIR is a member's node directory (for its keys), ALLIANCE the alliance
- * file, PORT where MEMBER's node listens on 127.0.0.1. Prints
+ * Usage: bench_ask DIR ALLIANCE PORT MEMBER BY OWNER CREDENTIALS SECONDS C P
+ * DIR is a member's node directory (for its keys) that bears its name,
+ * ALLIANCE the alliance file, PORT where MEMBER's node listens on
+ * 127.0.0.1, OWNER whose credentials are asked about. Prints
  * "answers_per_second N", "p50_us N", "p99_us N". Every answer is decoded
  * and must have an outcome. */
 
@@ -46,7 +47,7 @@ struct conn {
 
 struct load {
 	struct message_hello hello;
-	struct slice member, by;
+	struct slice member, by, owner;
 	uint64_t credentials, deadline_ns, state;
 	unsigned connections, pipeline;
 	uint32_t *samples_us;
@@ -111,7 +112,7 @@ static void ask(struct load *l, struct conn *c)
 
 	snprintf(id, sizeof id,
 		 "%.*s/BENCH-AWARD-OF-A-LONG-ENOUGH-NAME-%09" PRIu64,
-		 (int)l->member.n, (const char *)l->member.p,
+		 (int)l->owner.n, (const char *)l->owner.p,
 		 next_random(l) % l->credentials);
 	q.credentials[0] = slice_str(id);
 	q.credential_count = 1;
@@ -289,9 +290,9 @@ int main(int argc, char **argv)
 	double seconds;
 	unsigned i;
 
-	if (argc != 10)
-		die("usage: DIR ALLIANCE PORT MEMBER BY CREDENTIALS SECONDS "
-		    "C P");
+	if (argc != 11)
+		die("usage: DIR ALLIANCE PORT MEMBER BY OWNER CREDENTIALS "
+		    "SECONDS C P");
 	tls_init();
 	arena_init(&a, 16u << 20);
 	arena_init(&l.arena, 1u << 20);
@@ -299,10 +300,11 @@ int main(int argc, char **argv)
 	load_alliance(&l, argv[2], &a);
 	l.member = slice_str(argv[4]);
 	l.by = slice_str(argv[5]);
-	l.credentials = strtoull(argv[6], NULL, 10);
-	seconds = strtod(argv[7], NULL);
-	l.connections = (unsigned)strtoul(argv[8], NULL, 10);
-	l.pipeline = (unsigned)strtoul(argv[9], NULL, 10);
+	l.owner = slice_str(argv[6]);
+	l.credentials = strtoull(argv[7], NULL, 10);
+	seconds = strtod(argv[8], NULL);
+	l.connections = (unsigned)strtoul(argv[9], NULL, 10);
+	l.pipeline = (unsigned)strtoul(argv[10], NULL, 10);
 	if (l.connections > CONNECTIONS_MAX || l.pipeline > PIPELINE_MAX)
 		die("too many connections or questions");
 	/* The directory bears the name of its member. */

@@ -158,7 +158,7 @@ for p in 1 16; do
 	aim="30000, p99<1000" what="one in flight each"
 	[ $p = 16 ] && aim=60000 what="16 in flight each"
 	"$tools/bench_ask" "$top/$a" "$top/bench.alliance" "${port[$b]}" $b \
-		$b "$records" "$seconds" 8 $p $a >"$top/ask" 2>"$top/err" ||
+		$b $a "$records" "$seconds" 8 $p >"$top/ask" 2>"$top/err" ||
 		die "$(cat "$top/err")"
 	row "answers, 8 connections, $what" \
 		"$(awk '/^answers/ { print $2 }' "$top/ask")" "answers/s" \
@@ -167,6 +167,9 @@ $(awk '/^p99/ { print $2 }' "$top/ask") us"
 done
 
 # ---- a new record at a peer -----------------------------------------------
+rss_after=$(rss_anon $b)
+stop $a
+stop $b
 "$tools/bench_visible" "$top/$a" "$top/$b" 200 >"$top/visible" \
 	2>"$top/err" || die "$(cat "$top/err")"
 row "new record visible at a peer, p50" \
@@ -175,12 +178,15 @@ row "new record visible at a peer, p99" \
 	"$(awk '/^p99/ { print $2 }' "$top/visible")" "us" "10000" ""
 
 # ---- idle -----------------------------------------------------------------
-sleep 2
+serve $a
+serve $b
+sleep 15
 before=$(cpu_ticks $b) start=$(now)
 sleep 10
 used=$(calc "($(cpu_ticks $b) - $before) / $(getconf CLK_TCK)")
 row "idle CPU, one peer" \
 	"$(calc "int(10000 * $used / ($(now) - $start)) / 100")" "% of a core" \
 	"0.5 at 15 peers" ""
-row "anonymous memory after all this" "$(rss_anon $b)" "KiB" \
-	"30720 at 15 peers" "RssAnon"
+row "anonymous memory, idle" "$(rss_anon $b)" "KiB" "30720 at 15 peers" \
+	"RssAnon"
+row "anonymous memory after the load" "$rss_after" "KiB" "" "RssAnon"
