@@ -50,7 +50,7 @@ static void credentials(uint64_t count)
 
 	printf("credential,offer,offer_version,subject_id,given_name,"
 	       "family_name,birth_date,issued_on,achieved_on,ects,grade,"
-	       "grade_scheme\n");
+	       "grade_scheme,identity_check,awarding_body,valid_until\n");
 	for (i = 0; i < count; i++) {
 		learner = i / LEARNERS_SHARE;
 		r = scramble(learner);
@@ -59,7 +59,10 @@ static void credentials(uint64_t count)
 		       "bench-a.example:student-number-%012" PRIu64
 		       ",%s Maria Alexandra,%s-%s,%u-%02u-%02u,"
 		       "20%02u-%02u-20,20%02u-%02u-20,%u,%s,"
-		       "a-grading-scheme-with-a-long-name-dk-7\n",
+		       "a-grading-scheme-with-a-long-name-dk-7,"
+		       "supervised-onsite-identified,bench-a.example|"
+		       "faculty-of-engineering.bench-a.example,"
+		       "2099-12-31\n",
 		       i, scramble(i) % OFFERS, learner, given[r & 7],
 		       family[(r >> 3) & 7], family[(r >> 6) & 7],
 		       1970 + (unsigned)(r >> 9) % 35,

@@ -57,12 +57,14 @@ static void done(struct writer_job *job, enum err result)
 }
 
 /* Append one record to the own log of @h; returns its place. */
-static uint64_t append(struct home *h, struct sealer *s, struct arena *arena)
+static uint64_t append(struct home *h, struct preparer *p, struct arena *arena)
 {
 	struct append_job a = { .job = { .records = 1,
 					 .bytes = 512,
 					 .apply = apply,
-					 .done = done } };
+					 .done = done },
+				.record = { .kind = KIND_BENCH,
+					    .audience = AUDIENCE_MEMBERS } };
 	struct buf body;
 	struct enc e;
 
@@ -72,9 +74,8 @@ static uint64_t append(struct home *h, struct sealer *s, struct arena *arena)
 	enc_map(&e, 1);
 	enc_cstr(&e, "note");
 	enc_cstr(&e, "one record that is on its way to the other node");
-	if (writer_prepare(&h->keys, slice_str(h->origin), h->own_log, s, arena,
-			   KIND_BENCH, AUDIENCE_MEMBERS, buf_slice(&body),
-			   &a.record) ||
+	a.record.body = buf_slice(&body);
+	if (writer_prepare(p, arena, &a.record) ||
 	    writer_run(h->writer, &a.job))
 		die("cannot append");
 	buf_free(&body);
@@ -123,7 +124,7 @@ int main(int argc, char **argv)
 {
 	struct node *a, *b;
 	struct home *at, *to;
-	struct sealer *sealer = sealer_open();
+	struct preparer preparer;
 	struct arena arena;
 	uint64_t *took, began, seq, limit;
 	size_t i, count;
@@ -137,6 +138,7 @@ int main(int argc, char **argv)
 	b = start(argv[2]);
 	at = node_home(a);
 	to = node_home(b);
+	preparer_init(&preparer, &at->keys, at->own_log);
 	for (limit = now_us() + 60000000u;
 	     node_signing(a) != SIGNING_ALLOWED ||
 	     size_of(to, slice_str(at->origin)) !=
@@ -148,7 +150,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < count; i++) {
 		pause_us(20000);
 		began = now_us();
-		seq = append(at, sealer, &arena);
+		seq = append(at, &preparer, &arena);
 		limit = began + 10000000u;
 		while (size_of(to, slice_str(at->origin)) <= seq) {
 			if (now_us() > limit)
@@ -162,7 +164,7 @@ int main(int argc, char **argv)
 	       took[count - count / 100 - 1]);
 	node_stop(a);
 	node_stop(b);
-	sealer_close(sealer);
+	preparer_wipe(&preparer);
 	arena_free(&arena);
 	free(took);
 	return 0;
