@@ -40,7 +40,13 @@ struct arena {
 	size_t max; /* used never exceeds this */
 };
 
-#define SLICE_LIT(s) ((struct slice){ (const uint8_t *)(s), sizeof(s) - 1 })
+/* Of a string literal, without its NUL: as a value, and as what a static
+ * table is initialised with. */
+#define SLICE_LIT(s) ((struct slice)SLICE_INIT(s))
+#define SLICE_INIT(s)                                                          \
+	{                                                                      \
+		(const uint8_t *)(s), sizeof(s) - 1                            \
+	}
 
 static inline struct slice slice_of(const void *p, size_t n)
 {
