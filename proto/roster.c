@@ -392,6 +392,8 @@ static void put_document(const char *key, struct slice document,
 void bundle_put(const struct bundle *b, struct buf *out)
 {
 	buf_put_str(out, BUNDLE_HEAD "\n");
+	for (uint32_t i = 0; i < b->past_count; i++)
+		put_document("past ", b->past[i], out);
 	put_document("roster ", b->roster, out);
 	for (uint32_t i = 0; i < b->card_count; i++)
 		put_document("card ", b->cards[i], out);
@@ -415,6 +417,19 @@ static struct slice take_document(struct lines *l, const char *key,
 	return document;
 }
 
+static void take_list(struct lines *l, const char *key, struct slice *list,
+		      uint32_t *count)
+{
+	while (lines_at(l, key)) {
+		struct slice document = take_document(l, key, "");
+
+		if (*count == LIMIT_MEMBERS)
+			lines_fail(l, ERR_LIMIT, "too many documents");
+		else
+			list[(*count)++] = document;
+	}
+}
+
 enum err bundle_parse(struct slice file, struct arena *a, struct bundle *out,
 		      const char **why)
 {
@@ -426,18 +441,15 @@ enum err bundle_parse(struct slice file, struct arena *a, struct bundle *out,
 		lines_fail(&l, ERR_LIMIT, "the file is too large");
 	if (lines_take(&l, BUNDLE_HEAD, "this is no alliance file").n > 0)
 		lines_fail(&l, ERR_UNSUPPORTED, "a newer alliance file");
-	out->roster = take_document(&l, "roster ", "no roster");
+	out->past = arena_array(a, LIMIT_MEMBERS, sizeof(*out->past));
 	out->cards = arena_array(a, LIMIT_MEMBERS, sizeof(*out->cards));
-	if (out->cards == NULL)
-		lines_fail(&l, ERR_LIMIT, "no room for the cards");
-	while (l.err == ERR_OK && l.rest.n > 0) {
-		struct slice card = take_document(&l, "card ", "no card");
-
-		if (out->card_count == LIMIT_MEMBERS)
-			lines_fail(&l, ERR_LIMIT, "too many cards");
-		else
-			out->cards[out->card_count++] = card;
-	}
+	if (out->past == NULL || out->cards == NULL)
+		lines_fail(&l, ERR_LIMIT, "no room for the documents");
+	take_list(&l, "past ", out->past, &out->past_count);
+	out->roster = take_document(&l, "roster ", "no roster");
+	take_list(&l, "card ", out->cards, &out->card_count);
+	if (l.rest.n > 0)
+		lines_fail(&l, ERR_MALFORMED, "a card belongs here");
 	*why = l.why;
 	return l.err;
 }

@@ -107,12 +107,16 @@ const struct note_key *descriptor_log_key(const struct descriptor *d,
 					  struct slice origin, uint64_t size);
 bool descriptor_has_pin(const struct descriptor *d, const struct digest *spki);
 
-/* Alliance file: a line "symbolon-alliance v1", then "roster BYTES\n" and its
- * signed note, then for each card "card BYTES\n" and its signed note. What is
- * in them is not looked at. ERR_MALFORMED, ERR_TRUNCATED, ERR_LIMIT,
- * ERR_UNSUPPORTED; *why. PROTOCOL.md 8.5. */
+/* Alliance file: a line "symbolon-alliance v1", then for each earlier roster,
+ * version 1 first, "past BYTES\n" and its signed note, then "roster BYTES\n"
+ * and its signed note (its bare text while nobody has signed it), then for
+ * each card "card BYTES\n" and its signed note. What is in them is not looked
+ * at. ERR_MALFORMED, ERR_TRUNCATED, ERR_LIMIT, ERR_UNSUPPORTED; *why.
+ * PROTOCOL.md 8.5. */
 struct bundle {
-	struct slice roster; /* signed note */
+	uint32_t past_count; /* whom a new member needs to follow @roster */
+	struct slice *past; /* in the arena */
+	struct slice roster;
 	uint32_t card_count;
 	struct slice *cards; /* in the arena */
 };
