@@ -166,10 +166,13 @@ struct mesh_out {
 			struct slice note; /* to store: verified lines only */
 			struct head head; /* what it states */
 		} apply;
-		struct { /* one chunk of [from, ...), at most @bytes of
-				 * entries but at least one record */
+		struct { /* encode one CHUNK of [from, ...): as many
+			  * records as fit in @bytes of entries (one always
+			  * does) and lie below head.size, under @note */
 			uint64_t job, from;
 			uint32_t bytes;
+			struct head head;
+			struct slice note;
 			struct slice reader; /* member who will get it */
 		} read;
 		struct {

@@ -456,14 +456,15 @@ bool replica_start(struct replica *r, uint64_t link, uint64_t job,
 {
 	assert(r->source == REPLICA_NO_LINK && link != REPLICA_NO_LINK &&
 	       job != 0 && !r->frozen && !r->draining);
-	if (credit_max < REPLICA_WINDOW_MIN_BYTES)
+	if (credit_max < REPLICA_WINDOW_MIN_BYTES ||
+	    r->held_bytes > REPLICA_WINDOW_MIN_BYTES / 2)
 		return false;
 	r->source = link;
 	r->job = job;
 	r->target = target;
 	r->progress_ms = now_ms;
 	r->granted = 0;
-	r->granted = window(r, credit_max);
+	r->granted = window(r, credit_max) - r->held_bytes;
 	fill_want(r, r->granted, want);
 	return true;
 }

@@ -122,7 +122,7 @@ static enum err judge_hello(struct session *s, const struct message_hello *h)
 		return ERR_VERSION;
 	if (s->expected.n > 0 && !slice_equal(s->expected, h->member))
 		return ERR_PIN;
-	if (h->max_frame < LIMIT_FRAME_NEW_BYTES)
+	if (h->max_frame < LIMIT_FRAME_BYTES)
 		return ERR_LIMIT;
 	s->version = both;
 	return ERR_OK;
@@ -225,7 +225,7 @@ void session_step(struct session *s, const struct session_event *ev,
 		on_tick(s, ev->now_ms, out);
 		break;
 	case SESSION_CLOSE:
-		end(s, ev->err, false, s->state != SESSION_NEW, out);
+		end(s, ev->err, false, true, out);
 		break;
 	case SESSION_LOST:
 		end(s, ERR_CLOSED, false, false, out);

@@ -79,8 +79,8 @@ void session_init(struct session *s, const struct message_hello *own,
 		  struct slice expected);
 /* Clears @out except for @out->send. Never fails: a peer's mistake is an
  * output. Refusals of HELLO: ERR_ALLIANCE, ERR_VERSION, ERR_PIN (another
- * member than TLS proved), ERR_BAD_STATE (something else came first),
- * ERR_TIMEOUT. After CLOSED all events are ignored. */
+ * member than TLS proved), ERR_LIMIT (it takes only small frames),
+ * ERR_BAD_STATE (something else came first), ERR_TIMEOUT. After CLOSED all events are ignored. */
 void session_step(struct session *s, const struct session_event *ev,
 		  struct session_out *out);
 /* When SESSION_TICK is next needed; UINT64_MAX: never. */
