@@ -1,5 +1,6 @@
 #include "node/cmd.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +45,28 @@ void cmd_out(struct cmd *c, const char *format, ...)
 void cmd_out_slice(struct cmd *c, struct slice s)
 {
 	c->io->write(c->io_arg, 1, s);
+}
+
+struct value cmd_map(struct arena *a, uint32_t room)
+{
+	struct value v;
+	enum err e = value_map(a, room, &v);
+	assert(e == ERR_OK);
+	v.count = 0;
+	return v;
+}
+
+void cmd_set(struct value *map, const char *key, struct value v)
+{
+	map->pairs[map->count++] = (struct value_pair){ slice_str(key), v };
+}
+
+struct value cmd_str(struct arena *a, struct slice s)
+{
+	struct slice copy = { 0 };
+	enum err e = arena_copy(a, s, &copy);
+	assert(e == ERR_OK);
+	return value_str(copy);
 }
 
 void cmd_out_json(struct cmd *c, const struct value *v)

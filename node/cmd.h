@@ -111,6 +111,12 @@ bool cmd_names(int argc, char *const *argv, const char *path, bool create);
 void cmd_out(struct cmd *c, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 void cmd_out_slice(struct cmd *c, struct slice s);
+/* Building documents for cmd_out_json: an empty map with room for @room
+ * pairs, and one more pair in it. The arena must have the room (asserted). */
+struct value cmd_map(struct arena *a, uint32_t room);
+void cmd_set(struct value *map, const char *key, struct value v);
+/* A copy in the arena. */
+struct value cmd_str(struct arena *a, struct slice s);
 /* One document and a newline. */
 void cmd_out_json(struct cmd *c, const struct value *v);
 /* One message line on standard error: "symbolon: ..." */
