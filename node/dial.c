@@ -45,7 +45,7 @@ bool dial_split(struct slice endpoint, char host[LIMIT_ENDPOINT_BYTES + 1],
 	p = slice_sub(endpoint, colon, endpoint.n - colon);
 	if (h.p[0] == '[' && h.n > 2 && h.p[h.n - 1] == ']')
 		h = slice_sub(h, 1, h.n - 2);
-	else if (memchr(h.p, ':', h.n) != NULL)
+	else if (memchr(h.p, ':', h.n) != NULL || h.p[0] == '[')
 		return false;
 	if (p.n > 5 || !text_parse_u64(p, &number) || number > 65535)
 		return false;

@@ -36,6 +36,7 @@ struct link {
 	enum state state;
 	bool dialled, trusted;
 	bool held; /* by link_hold */
+	bool released; /* frames may be waiting in @in */
 	bool reading; /* uv_read_start is in force */
 	bool high; /* output went above the high mark */
 	bool spoke; /* a frame was delivered */
@@ -333,6 +334,8 @@ static void take_input(struct link *l, struct slice in)
 	tls_unfeed(l->tls);
 	if (l->state == LINK_OPEN)
 		buf_put(&l->carry, left);
+	assert(l->carry.err == ERR_OK);
+	update_reading(l); /* at once: libuv reads on in the same callback */
 }
 
 static void take_carry(struct link *l)
@@ -478,8 +481,9 @@ static void on_turn(struct loop_task *t)
 	}
 	if (l->state == LINK_OPEN && !l->held && l->carry.n > 0)
 		take_carry(l);
-	else if (l->state == LINK_OPEN && !l->held && l->in.n > 0)
+	else if (l->state == LINK_OPEN && !l->held && l->released)
 		advance(l);
+	l->released = false;
 	if (l->state == LINK_CONNECTING || l->state == LINK_CLOSED)
 		return;
 	finish_writing(l);
@@ -625,6 +629,7 @@ void link_hold(struct link *l)
 void link_release(struct link *l)
 {
 	l->held = false;
+	l->released = true;
 	loop_defer(l->loop, &l->turn);
 }
 

@@ -285,8 +285,9 @@ uint8_t *loop_read_buffer(struct loop *l)
 
 enum err loop_error(int code, char *text, size_t n)
 {
-	if (n > 0)
-		(void)snprintf(text, n, "%s", uv_strerror(code));
+	if (n > 0) /* uv_strerror allocates for what is no error */
+		(void)snprintf(text, n, "%s",
+			       code < 0 ? uv_strerror(code) : "");
 	switch (code) {
 	case 0:
 		return ERR_OK;
