@@ -562,6 +562,11 @@ static struct digest hash_of(json_t *v)
 	return d;
 }
 
+static bool is_hash(json_t *v)
+{
+	return json_string_length(v) == 44; /* 32 bytes in base64 */
+}
+
 static uint32_t proof_of(json_t *one, struct digest *out)
 {
 	json_t *proof = json_object_get(one, "proof"), *v;
@@ -592,7 +597,9 @@ static bool verify_inclusion(json_t *one, uint64_t index, uint64_t size)
 	struct digest path[LIMIT_PATH_HASHES];
 	uint32_t n = proof_of(one, path);
 
-	return merkle_verify_inclusion(&leaf, index, &head, path, n) == ERR_OK;
+	/* A leaf hash of no bytes is not one, though it equals such a root. */
+	return is_hash(json_object_get(one, "leafHash")) &&
+	       merkle_verify_inclusion(&leaf, index, &head, path, n) == ERR_OK;
 }
 
 static bool check_inclusion(json_t *one)
