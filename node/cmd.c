@@ -295,12 +295,18 @@ enum err cmd_read_file(struct cmd *c, const char *path, size_t max,
 
 /* ---- Running ---------------------------------------------------------- */
 
-const struct cmd_entry *cmd_find(const char *name)
+const struct cmd_entry *cmd_find_in(const struct cmd_entry *table,
+				    const char *name)
 {
-	for (const struct cmd_entry *e = cmd_table; e->name; e++)
+	for (const struct cmd_entry *e = table; e->name; e++)
 		if (strcmp(e->name, name) == 0)
 			return e;
 	return NULL;
+}
+
+const struct cmd_entry *cmd_find(const char *name)
+{
+	return cmd_find_in(cmd_table, name);
 }
 
 /* Is @word one of the blank-separated words of @list? */

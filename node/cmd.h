@@ -96,6 +96,8 @@ struct cmd_entry {
 extern const struct cmd_entry cmd_table[];
 /* NULL when there is none. */
 const struct cmd_entry *cmd_find(const char *name);
+const struct cmd_entry *cmd_find_in(const struct cmd_entry *table,
+				    const char *name);
 /* Where this call of @e runs: @e->place, or CMD_HERE when argv[1] is one of
  * @e->here. */
 enum cmd_place cmd_place(const struct cmd_entry *e, int argc, char **argv);

@@ -1,16 +1,13 @@
 #include "node/config.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "node/config_scan.h"
 #include "node/dial.h"
+#include "node/disk.h"
 #include "node/log.h"
 #include "proto/record.h"
 #include "proto/text.h"
@@ -164,36 +161,6 @@ static const char *check_control(const char *s)
 }
 
 /* ---- Loading ---------------------------------------------------------- */
-
-static enum err read_file(const char *path, struct buf *out, struct buf *why)
-{
-	enum err e = ERR_IO;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = -1;
-	if (fd >= 0)
-		do {
-			uint8_t chunk[4096];
-			n = read(fd, chunk, sizeof(chunk));
-			buf_put(out, slice_of(chunk, n > 0 ? (size_t)n : 0));
-		} while (n > 0 && !out->err);
-	int code = errno;
-	if (fd >= 0)
-		close(fd);
-	if (n == 0 && !out->err)
-		return ERR_OK;
-	buf_put_str(why, path);
-	if (out->err) {
-		buf_put_str(why, ": too long for a configuration");
-		return out->err;
-	}
-	if (fd < 0 && code == ENOENT)
-		e = ERR_NOT_FOUND;
-	if (fd < 0 && code == EACCES)
-		e = ERR_DENIED;
-	buf_put_str(why, ": cannot read: ");
-	buf_put_str(why, strerror(code));
-	return e;
-}
 
 /* What libcyaml says when it refuses a value: its first line is the cause,
  * the first of its backtrace the place. */
@@ -379,7 +346,7 @@ enum err config_load(const char *path, struct config *out, struct buf *why)
 	*out = (struct config){ 0 };
 	scan->path = path;
 	buf_init(&text, CONFIG_BYTES_MAX);
-	enum err e = read_file(path, &text, why);
+	enum err e = disk_read(path, CONFIG_BYTES_MAX, &text, why);
 	if (!e)
 		e = config_scan(scan, buf_slice(&text), fields, why);
 	if (!e)

@@ -277,7 +277,9 @@ static char **take_argv(struct dec *d, int *argc)
 
 static void run_command(struct session *s, struct cmd *c)
 {
-	const struct cmd_entry *entry = cmd_find(c->argv[0]);
+	const struct cmd_entry *table = s->parent->options.table;
+	const struct cmd_entry *entry =
+		cmd_find_in(table ? table : cmd_table, c->argv[0]);
 	if (entry == NULL || cmd_place(entry, c->argc, c->argv) == CMD_HERE) {
 		refuse(s, "this command does not run in the node");
 		return;

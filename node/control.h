@@ -44,6 +44,7 @@ struct control_options {
 	struct home *home; /* given to the commands, unless: */
 	struct home *(*home_of)(struct node *n); /* asked at each command's
 						  * start; may be NULL */
+	const struct cmd_entry *table; /* NULL: cmd_table */
 };
 
 /* Bind (a stale socket is removed: the caller holds the directory's lock),

@@ -10,34 +10,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "node/disk.h"
+
 #define OUT_AGE_MS 50 /* output is not held back for longer */
 #define WAIT_MS 200 /* between looks at the interrupt flag */
 
-static enum err from_errno(int code)
+static enum err say_errno(struct buf *why, const char *what, int code)
 {
-	switch (code) {
-	case ENOENT:
-	case ENOTDIR:
-		return ERR_NOT_FOUND;
-	case EACCES:
-	case EPERM:
-	case EROFS:
-		return ERR_DENIED;
-	case ENOSPC:
-	case EDQUOT:
-	case EFBIG:
-		return ERR_FULL;
-	default:
-		return ERR_IO;
-	}
-}
-
-static enum err say(struct buf *why, const char *what, int code)
-{
-	buf_put_str(why, what);
-	buf_put_str(why, ": ");
-	buf_put_str(why, strerror(code));
-	return from_errno(code);
+	say(why, "%s: %s", what, strerror(code));
+	return err_of_errno(code);
 }
 
 static uint64_t monotonic_ms(void)
@@ -63,7 +44,7 @@ static enum err write_all(int fd, struct slice s)
 			struct pollfd p = { .fd = fd, .events = POLLOUT };
 			poll(&p, 1, WAIT_MS);
 		} else if (errno != EINTR) {
-			return from_errno(errno);
+			return err_of_errno(errno);
 		}
 	}
 	return ERR_OK;
@@ -158,12 +139,12 @@ static enum err on_open(void *arg, const char *path, int *handle,
 	bool is_stdin = strcmp(path, "-") == 0;
 	int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return say(why, "cannot open", errno);
+		return say_errno(why, "cannot open", errno);
 	struct stat st;
 	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
 		if (!is_stdin)
 			close(fd);
-		return say(why, "cannot read", EISDIR);
+		return say_errno(why, "cannot read", EISDIR);
 	}
 	h->files[i] = (struct hand){ .fd = fd };
 	*handle = i;
@@ -221,7 +202,7 @@ static enum err on_create(void *arg, const char *path, int *handle,
 			unlink(f.aside); /* of a dead process of this number */
 		f.fd = open(f.aside ? f.aside : f.path, flags, mode);
 		if (f.fd < 0) {
-			e = say(why, "cannot create", errno);
+			e = say_errno(why, "cannot create", errno);
 			free(f.path);
 			free(f.aside);
 			return e;
@@ -256,7 +237,7 @@ static enum err on_read(void *arg, int handle, uint8_t *p, size_t n,
 		if (errno == EINTR && is_interrupted(h))
 			return ERR_CLOSED;
 		if (errno != EINTR && errno != EAGAIN)
-			return from_errno(errno);
+			return err_of_errno(errno);
 	}
 }
 
@@ -273,19 +254,6 @@ static enum err on_put(void *arg, int handle, struct slice bytes)
 	if (f->err == ERR_OK)
 		f->err = write_all(f->fd, bytes);
 	return f->err;
-}
-
-static void sync_directory(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	char *dir = slash ? xstrndup(slice_of(path, (size_t)(slash - path) + 1))
-			  : xstrdup(".");
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0) {
-		fsync(fd); /* some file systems cannot; the file itself is */
-		close(fd);
-	}
-	free(dir);
 }
 
 static void forget(struct hand *f)
@@ -307,10 +275,9 @@ static enum err on_close(void *arg, int handle)
 		return ERR_BAD_STATE;
 	enum err e = f->err;
 	if (!e && f->aside) {
-		if (fsync(f->fd) != 0 || rename(f->aside, f->path) != 0) {
-			e = from_errno(errno);
-		} else {
-			sync_directory(f->path);
+		e = fsync(f->fd) ? err_of_errno(errno)
+				 : disk_rename(f->aside, f->path, NULL);
+		if (!e) {
 			free(f->aside);
 			f->aside = NULL;
 		}
