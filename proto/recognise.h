@@ -49,6 +49,7 @@ struct recognise_log {
 	struct slice member; /* domain */
 	uint64_t size; /* records held here and verified */
 	uint64_t heard_ms; /* Unix ms when the origin last confirmed it */
+	uint64_t age_ms; /* since then, by the answering node's clock */
 	bool own; /* the answering node's own log */
 	bool complete; /* all of the newest known head is held */
 	uint32_t withheld; /* bit k: leaves of kind k lie in it whose
@@ -66,12 +67,16 @@ struct recognise_record {
 struct recognise_held {
 	struct slice id; /* MEMBER/ID of the credential or MEMBER/CODE
 				 * of the offer, for the answer */
+	uint32_t log; /* the issuer's, index into facts.logs; log_count: it
+				 * keeps none here */
+	bool is_offer; /* asked before anyone is awarded it */
 	struct recognise_record credential; /* none: an offer is asked for */
 	struct recognise_record offer; /* none: unverified */
 	/* Statuses of all versions of the credential, any order. */
 	const struct recognise_record *statuses;
 	uint32_t status_count;
 	struct slice issuer; /* domain */
+	struct slice country; /* the issuer's, from its own record; or empty */
 	struct slice code; /* of the course, as the issuer writes it */
 	struct slice achieved_on; /* empty: not achieved yet */
 	/* Names a rule may use for the issuer (its domain first) and for the
