@@ -84,7 +84,12 @@ struct store_head {
 	uint64_t heard_ms; /* Unix ms when the origin last confirmed it */
 	bool frozen; /* forked: nothing more is accepted */
 	uint64_t missing; /* bodies entitled to but not held */
+	/* Bit k: a leaf of kind k (below 32) lies in the log whose body is for
+	 * members; or for fewer than all members. store_head_add_leaf. */
+	uint32_t member_kinds, closed_kinds;
 };
+/* Remember the kind and audience of a leaf that is being appended. */
+void store_head_add_leaf(struct store_head *h, struct slice leaf);
 WARN_UNUSED enum err store_head_get(struct store_txn *t, uint32_t log,
 				    struct store_head *out); /* zeroes: new */
 enum err store_head_put(struct store_txn *t, uint32_t log,
@@ -170,6 +175,9 @@ struct store_cosig {
 };
 enum err store_cosig_put(struct store_txn *t, uint32_t log,
 			 const struct store_cosig *c);
+WARN_UNUSED enum err store_cosig_get(struct store_txn *t, uint32_t log,
+				     struct slice witness,
+				     struct store_cosig *out);
 typedef bool store_cosig_cb(void *arg, const struct store_cosig *c);
 /* Call @cb for each, in order of the names, until it returns false. */
 WARN_UNUSED enum err store_cosig_scan(struct store_txn *t, uint32_t log,

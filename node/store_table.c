@@ -369,17 +369,35 @@ enum err store_cosig_put(struct store_txn *t, uint32_t log,
 			 buf_slice(&t->scratch));
 }
 
-static enum err read_cosig(MDB_val key, MDB_val value, struct store_cosig *out)
+static enum err read_cosig(struct slice value, struct store_cosig *out)
 {
 	struct dec d;
 
-	out->witness = slice_sub(slice_of_val(key), 4, key.mv_size - 4);
-	dec_init(&d, slice_of_val(value));
+	dec_init(&d, value);
 	dec_array_of(&d, COSIG_FIELDS);
 	out->size = dec_uint(&d);
 	out->unix_seconds = dec_uint(&d);
 	out->line = dec_bin(&d);
 	return dec_finish(&d) == ERR_OK ? ERR_OK : ERR_CORRUPT;
+}
+
+enum err store_cosig_get(struct store_txn *t, uint32_t log,
+			 struct slice witness, struct store_cosig *out)
+{
+	uint8_t key[COSIG_KEY_BYTES];
+	struct slice value;
+	enum err err;
+
+	if (witness.n == 0 || witness.n > LIMIT_NOTE_NAME_BYTES)
+		return ERR_LIMIT;
+	put_u32be(key, log);
+	memcpy(key + 4, witness.p, witness.n);
+	err = table_get(t, t->store->table[TABLE_COSIGS],
+			slice_of(key, 4 + witness.n), &value);
+	if (err != ERR_OK)
+		return err;
+	out->witness = witness;
+	return read_cosig(value, out);
 }
 
 enum err store_cosig_scan(struct store_txn *t, uint32_t log, store_cosig_cb *cb,
@@ -397,7 +415,9 @@ enum err store_cosig_scan(struct store_txn *t, uint32_t log, store_cosig_cb *cb,
 	err = cursor_seek(c, slice_of(key, sizeof(key)), &k, &v);
 	while (err == ERR_OK && k.mv_size > sizeof(key) &&
 	       memcmp(k.mv_data, key, sizeof(key)) == 0) {
-		err = read_cosig(k, v, &cosig);
+		cosig.witness = slice_sub(slice_of_val(k), sizeof(key),
+					  k.mv_size - sizeof(key));
+		err = read_cosig(slice_of_val(v), &cosig);
 		if (err != ERR_OK || !cb(arg, &cosig))
 			break;
 		err = from_lmdb(mdb_cursor_get(c, &k, &v, MDB_NEXT));

@@ -23,15 +23,20 @@
 
 struct writer;
 struct writer_txn;
+struct writer_wait;
 
 struct writer_job {
-	struct writer_job *next; /* the queue's */
+	/* Set by the submitter; @done may be NULL. */
 	uint32_t records; /* for the bounds of one transaction */
 	size_t bytes;
-	/* May run more than once: after a failed attempt, with the state of
-	 * the attempt undone. */
+	/* May run more than once: after a failed attempt, whose effects were
+	 * undone. */
 	enum err (*apply)(struct writer_job *job, struct writer_txn *t);
 	void (*done)(struct writer_job *job, enum err result);
+	/* The writer's own: zero at first. */
+	struct writer_job *next;
+	struct writer_wait *wait;
+	enum err result;
 };
 
 #define WRITER_NO_LOG UINT32_MAX
