@@ -1,0 +1,422 @@
+#include "node/import_row.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/json.h"
+#include "proto/dec.h"
+#include "proto/text.h"
+
+#define SCRATCH_BYTES (32u << 20) /* a line of 1 MiB as a tree */
+#define NUMBER_BYTES 32u /* hex digits */
+
+static const char zeros[] = "00000000000000000000000000000000";
+
+void import_maker_init(struct import_maker *m, const struct home *home)
+{
+	*m = (struct import_maker){ .plan = NULL };
+	own_init(&m->own, home);
+	arena_init(&m->scratch, SCRATCH_BYTES);
+	csv_init(&m->csv, ',');
+	m->cells = xcalloc(1, sizeof(*m->cells));
+	buf_init(&m->body, LIMIT_BODY_BYTES + 1024);
+}
+
+void import_maker_free(struct import_maker *m)
+{
+	own_free(&m->own);
+	arena_free(&m->scratch);
+	csv_free(&m->csv);
+	free(m->cells);
+	buf_wipe(&m->body);
+}
+
+void import_maker_use(struct import_maker *m, const struct import_plan *plan)
+{
+	m->plan = plan;
+	m->csv.separator = plan->separator;
+	m->x = (struct schema_context){
+		.arena = &m->scratch,
+		.today = slice_str(plan->today),
+		.member = slice_str(plan->home->config.member),
+		.comma = plan->separator == ';',
+		.number = slice_of(zeros, NUMBER_BYTES),
+	};
+}
+
+/* Either form of one record while it is being made. */
+struct making {
+	struct import_maker *m;
+	struct slice raw; /* without line end */
+	struct value doc; /* NDJSON */
+	struct arena *keep;
+	struct import_made *out;
+	struct complaint c;
+};
+
+static enum err refuse(struct making *k, const char *code, const char *message,
+		       const char *cure)
+{
+	complain(&k->c, code, "", message, cure);
+	return ERR_MALFORMED;
+}
+
+/* Encoding. Which one it is shows in the bytes 0x80 to 0x9f: letters and
+ * quotes in Windows-1252, control characters in ISO 8859-1. */
+static enum err refuse_encoding(struct making *k)
+{
+	bool windows = false;
+
+	for (size_t i = 0; i < k->raw.n; i++)
+		windows =
+			windows || (k->raw.p[i] >= 0x80 && k->raw.p[i] <= 0x9f);
+	return refuse(k, "bad-encoding",
+		      windows ? "the line is not UTF-8; it looks like "
+				"Windows-1252"
+			      : "the line is not UTF-8; it looks like "
+				"ISO 8859-1 (Latin-1)",
+		      windows ? "save as \"CSV UTF-8\", or: iconv -f "
+				"WINDOWS-1252 -t UTF-8"
+			      : "save as \"CSV UTF-8\", or: iconv -f "
+				"ISO-8859-1 -t UTF-8");
+}
+
+static bool is_ascii(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] >= 0x80)
+			return false;
+	}
+	return true;
+}
+
+/* CSV. */
+
+static enum err cut_row(struct making *k, const struct import_record *r)
+{
+	struct import_maker *m = k->m;
+	size_t want = m->plan->columns;
+
+	csv_cut(&m->csv, r->raw, m->cells);
+	if (m->cells->fault == CSV_NUL)
+		return refuse(k, "zero-byte", "the row holds a zero byte",
+			      "remove it");
+	if (m->cells->fault == CSV_TEXT_AFTER_QUOTE)
+		return refuse(k, "text-after-quote",
+			      "text follows a closing quote",
+			      "double the quotes inside of the text");
+	if (m->cells->count == want && m->cells->fault == CSV_GOOD)
+		return ERR_OK;
+	if (m->cells->count < want)
+		return refuse(k, "too-few-cells",
+			      "the row has fewer cells than the header",
+			      "add the missing separators");
+	return refuse(k, "too-many-cells",
+		      "the row has more cells than the header",
+		      "quote texts that hold the separator, or remove extra "
+		      "ones");
+}
+
+/* NDJSON. */
+
+/* A rejects file keeps a line that was no object as text. */
+static enum err unwrap(struct making *k, struct arena *a)
+{
+	const struct value *v = value_get(&k->doc, "_original");
+	struct json_fault fault;
+	enum err e;
+
+	if (v == NULL || v->type != VALUE_STR)
+		return ERR_OK;
+	e = json_parse(v->s, a, &k->doc, &fault);
+	if (e == ERR_OK)
+		return ERR_OK;
+	return refuse(k, fault.code, fault.message,
+		      "mend the text in _original");
+}
+
+static enum err parse_line(struct making *k)
+{
+	struct arena *a = &k->m->scratch;
+	struct json_fault fault;
+	struct buf at;
+	enum err e = json_parse(k->raw, a, &k->doc, &fault);
+
+	if (e == ERR_OK)
+		return unwrap(k, a);
+	complain(&k->c, fault.code, "", fault.message, "");
+	buf_init(&at, sizeof(k->c.cure) - 1);
+	buf_put_str(&at, "look at byte ");
+	buf_put_dec(&at, fault.at + 1);
+	buf_put_str(&at, " of the line");
+	memcpy(k->c.cure, at.p, at.n);
+	k->c.cure[at.n] = '\0';
+	buf_free(&at);
+	return ERR_MALFORMED;
+}
+
+/* Bodies. */
+
+static enum err convert(struct making *k, const struct schema *s,
+			const struct row_plan *plan, const struct value *doc,
+			struct slice *out)
+{
+	struct import_maker *m = k->m;
+	enum err e;
+
+	buf_reset(&m->body);
+	if (m->plan->format == IMPORT_CSV)
+		e = schema_from_row(plan, m->cells->cells, &m->x, &m->body,
+				    &k->c);
+	else
+		e = schema_from_value(s, doc, &m->x, &m->body, &k->c);
+	if (e != ERR_OK)
+		return ERR_MALFORMED;
+	if (arena_copy(k->keep, buf_slice(&m->body), out) != ERR_OK)
+		return ERR_LIMIT;
+	return ERR_OK;
+}
+
+/* Where the 32 digits of a number stand in a canonical body. */
+static uint8_t *number_in(struct slice body, const char *field)
+{
+	struct slice text = dec_find_str(body, field);
+
+	if (text.n != NUMBER_BYTES)
+		return NULL;
+	/* The body is the arena's, which is ours to write. */
+	return (uint8_t *)(uintptr_t)text.p;
+}
+
+static enum err make_learner(struct making *k)
+{
+	const struct schema *s = schema_of(KIND_LEARNER);
+	const struct index_keys *keys = &k->m->own.home->index;
+	struct import_made *out = k->out;
+	const struct value *doc = NULL;
+	enum err e;
+
+	if (k->m->plan->format == IMPORT_NDJSON)
+		doc = value_get(&k->doc, "subject");
+	e = convert(k, s, k->m->plan->subject, doc, &out->learner);
+	if (e == ERR_MALFORMED && doc != NULL)
+		complain_under(&k->c, "subject");
+	if (e != ERR_OK)
+		return e;
+	index_body_digest(keys, dec_find_str(out->learner, "id"),
+			  out->person.b);
+	index_body_digest(keys, out->learner, out->content.b);
+	return ERR_OK;
+}
+
+/* The place of the credential that a status is about: of its first record,
+ * which stays the same when the credential changes. */
+static enum err find_credential(struct making *k)
+{
+	struct import_maker *m = k->m;
+	const struct schema *s = schema_of(KIND_CREDENTIAL);
+	struct slice id = { NULL, 0 };
+	struct slice member = m->x.member;
+	uint32_t kind;
+	enum err e;
+
+	if (m->plan->format == IMPORT_NDJSON)
+		id = value_get_str(&k->doc, "credential");
+	else if (m->plan->credential_column >= 0)
+		id = m->cells->cells[m->plan->credential_column];
+	if (id.n == 0)
+		return ERR_OK; /* the schema says that it is missing */
+	if (id.n > member.n && slice_starts(id, member) &&
+	    id.p[member.n] == '/')
+		id = slice_sub(id, member.n + 1, id.n - member.n - 1);
+	if (id.n > LIMIT_ID_BYTES)
+		return ERR_OK; /* as above */
+	e = own_search(&m->own, s, id, false, UINT64_MAX, &m->x.position);
+	if (e == ERR_OK)
+		e = own_open(&m->own, m->x.position, &kind, &k->out->audience);
+	if (e != ERR_NOT_FOUND)
+		return e;
+	complain(&k->c, "unknown-credential", "credential",
+		 "there is no such credential in the own log",
+		 "import the credential first, or mend its number");
+	return ERR_MALFORMED;
+}
+
+static enum err make(struct making *k, const struct import_record *r)
+{
+	struct import_maker *m = k->m;
+	const struct schema *s = m->plan->schema;
+	struct import_made *out = k->out;
+	uint8_t scratch[SCHEMA_SCRATCH_BYTES];
+	struct slice id;
+	enum err e;
+
+	if (!is_ascii(k->raw) && !text_is_utf8(k->raw))
+		return refuse_encoding(k);
+	e = m->plan->format == IMPORT_CSV ? cut_row(k, r) : parse_line(k);
+	if (e == ERR_OK && s->kind == KIND_STATUS)
+		e = find_credential(k);
+	if (e == ERR_OK)
+		e = convert(k, s, m->plan->row, &k->doc, &out->body);
+	if (e == ERR_OK && s->kind == KIND_CREDENTIAL)
+		e = make_learner(k);
+	if (e != ERR_OK)
+		return e;
+	if (!schema_id(s->kind, out->body, scratch, &id))
+		return refuse(k, "no-id", "the record has no id", "");
+	own_hash(&m->own, s, id, out->hash);
+	index_body_digest(&m->own.home->index, out->body, out->digest.b);
+	out->content_hash =
+		get_u64be(out->digest.b) ^ get_u64be(out->content.b);
+	return ERR_OK;
+}
+
+static struct slice without_line_end(struct slice raw)
+{
+	while (raw.n > 0 &&
+	       (raw.p[raw.n - 1] == '\n' || raw.p[raw.n - 1] == '\r'))
+		raw.n--;
+	return raw;
+}
+
+enum err import_make(struct import_maker *m, const struct import_record *r,
+		     struct arena *keep, struct import_made *out)
+{
+	struct making k = { .m = m, .keep = keep, .out = out };
+	struct complaint *why;
+	enum err e;
+
+	*out = (struct import_made){ .state = IMPORT_NEW,
+				     .audience = m->plan->audience };
+	k.raw = without_line_end(r->raw);
+	arena_reset(&m->scratch);
+	e = make(&k, r);
+	if (e != ERR_MALFORMED)
+		return e;
+	why = arena_alloc(keep, sizeof(*why));
+	if (why == NULL)
+		return ERR_LIMIT;
+	*why = k.c;
+	out->state = IMPORT_REJECTED;
+	out->why = why;
+	return ERR_OK;
+}
+
+/* Against the store. */
+
+enum err import_find_learner(struct import_maker *m, struct import_made *made)
+{
+	const struct schema *s = schema_of(KIND_LEARNER);
+	const struct index_keys *keys = &m->own.home->index;
+	struct slice id = dec_find_str(made->learner, "id");
+	struct own_hit hit;
+	uint8_t hash[STORE_HASH_BYTES];
+	uint8_t *digits;
+	struct slice body;
+	enum err e;
+
+	made->known = false;
+	own_hash(&m->own, s, id, hash);
+	/* Without a digest the body is opened: it holds the number. */
+	e = own_newest(&m->own, s, id, hash, NULL, &hit);
+	if (e == ERR_NOT_FOUND)
+		return ERR_OK;
+	if (e != ERR_OK)
+		return e;
+	body = buf_slice(&m->own.body);
+	digits = number_in(body, "number");
+	if (digits == NULL ||
+	    !text_parse_hex(slice_of(digits, NUMBER_BYTES), made->number.b,
+			    sizeof(made->number.b)))
+		return ERR_CORRUPT;
+	memcpy(digits, zeros, NUMBER_BYTES);
+	index_body_digest(keys, body, made->stored.b);
+	made->known = true;
+	return ERR_OK;
+}
+
+/* The own copy of the same content: with another audience it counts as
+ * changed; undone, it is to be reinstated. */
+static enum err match_same(struct import_maker *m, struct import_made *made,
+			   uint64_t seq)
+{
+	const struct schema *s = m->plan->schema;
+	uint8_t scratch[SCHEMA_SCRATCH_BYTES];
+	struct slice state;
+	struct slice reason;
+	struct slice id;
+	uint64_t audience;
+	uint32_t kind;
+	enum err e = ERR_OK;
+
+	made->state = IMPORT_UNCHANGED;
+	if (m->plan->audience_given) {
+		e = own_open(&m->own, seq, &kind, &audience);
+		if (e == ERR_OK && audience != made->audience)
+			made->state = IMPORT_CHANGED;
+	}
+	if (e != ERR_OK || s->kind != KIND_CREDENTIAL || !m->plan->undone ||
+	    !schema_id(s->kind, made->body, scratch, &id))
+		return e;
+	e = own_search(&m->own, s, id, false, UINT64_MAX, &seq);
+	if (e == ERR_OK)
+		e = own_status(&m->own, seq, &state, &reason);
+	if (e == ERR_OK && slice_is(state, "revoked") &&
+	    slice_is(reason, "import-undone")) {
+		made->reinstate = seq + 1;
+		made->state = IMPORT_CHANGED;
+	}
+	return e;
+}
+
+enum err import_match(struct import_maker *m, struct import_made *made)
+{
+	const struct schema *s = m->plan->schema;
+	uint8_t scratch[SCHEMA_SCRATCH_BYTES];
+	struct own_hit hit;
+	struct slice id;
+	enum err e = ERR_OK;
+
+	if (s->kind == KIND_CREDENTIAL) {
+		e = import_find_learner(m, made);
+		if (e == ERR_OK && made->known)
+			import_set_number(&m->own.home->index, made,
+					  &made->number);
+	}
+	if (e != ERR_OK || !schema_id(s->kind, made->body, scratch, &id))
+		return e;
+	e = own_newest(&m->own, s, id, made->hash, made->digest.b, &hit);
+	if (e == ERR_NOT_FOUND) {
+		made->state = IMPORT_NEW;
+		return ERR_OK;
+	}
+	if (e != ERR_OK)
+		return e;
+	made->state = IMPORT_CHANGED;
+	if (!hit.same)
+		return ERR_OK;
+	if (made->known &&
+	    memcmp(&made->stored, &made->content, sizeof(made->content)) != 0)
+		return ERR_OK;
+	return match_same(m, made, hit.seq);
+}
+
+void import_set_number(const struct index_keys *k, struct import_made *made,
+		       const struct import_key *number)
+{
+	static const char digits[] = "0123456789abcdef";
+	uint8_t *in_body = number_in(made->body, "learner");
+	uint8_t *in_learner = number_in(made->learner, "number");
+	uint8_t hex[NUMBER_BYTES];
+
+	for (size_t i = 0; i < sizeof(number->b); i++) {
+		hex[2 * i] = (uint8_t)digits[number->b[i] >> 4];
+		hex[2 * i + 1] = (uint8_t)digits[number->b[i] & 15];
+	}
+	if (in_body != NULL)
+		memcpy(in_body, hex, NUMBER_BYTES);
+	if (in_learner != NULL)
+		memcpy(in_learner, hex, NUMBER_BYTES);
+	made->number = *number;
+	index_body_digest(k, made->body, made->digest.b);
+}

@@ -1,0 +1,92 @@
+/* One record of a file into one body, or the complaint why not; and what the
+ * own log has under its id.
+ *
+ * A struct import_maker belongs to one thread. PROTOCOL.md section 11. */
+
+#ifndef NODE_IMPORT_ROW_H
+#define NODE_IMPORT_ROW_H
+
+#include "node/import_own.h"
+#include "node/import_source.h"
+
+/* What all threads of one import share; does not change during a pass. */
+struct import_plan {
+	const struct home *home;
+	const struct schema *schema;
+	enum import_format format;
+	uint8_t separator; /* CSV */
+	size_t columns; /* CSV: cells of a row */
+	const struct row_plan *row; /* CSV */
+	const struct row_plan *subject; /* CSV credentials: the learner's */
+	int credential_column; /* CSV statuses */
+	char today[16]; /* YYYY-MM-DD */
+	uint64_t audience; /* of new records */
+	bool audience_given; /* on the command line: differing ones change */
+	bool undone; /* some import of credentials was undone once */
+};
+
+enum import_state {
+	IMPORT_NEW,
+	IMPORT_CHANGED,
+	IMPORT_UNCHANGED,
+	IMPORT_REJECTED,
+};
+
+/* A digest or number of 16 bytes. */
+struct import_key {
+	uint8_t b[16];
+};
+
+struct import_made {
+	enum import_state state;
+	const struct complaint *why; /* IMPORT_REJECTED */
+	struct slice body; /* in the arena that import_make was given */
+	uint64_t audience;
+	uint8_t hash[STORE_HASH_BYTES]; /* of the id, as in by_id */
+	struct import_key digest; /* of the body */
+	uint64_t content_hash; /* of all that the row says */
+	/* Credentials only. The body's learner number and the learner body's
+	 * number are still zeros: import_set_number. */
+	struct slice learner; /* body */
+	struct import_key person; /* digest of the learner's id */
+	struct import_key content; /* of the learner body with zeros */
+	bool known; /* the learner is in the store: */
+	struct import_key number;
+	struct import_key stored; /* content of the stored learner body */
+	uint64_t reinstate; /* position + 1 of an unchanged credential whose
+			     * import was undone; 0: none */
+};
+
+struct import_maker {
+	const struct import_plan *plan;
+	struct own own;
+	struct schema_context x;
+	struct arena scratch; /* for one record */
+	struct csv csv;
+	struct csv_row *cells; /* owned */
+	struct buf body;
+};
+
+void import_maker_init(struct import_maker *m, const struct home *home);
+void import_maker_free(struct import_maker *m);
+/* Take up @plan for another file; warnings start from 0. */
+void import_maker_use(struct import_maker *m, const struct import_plan *plan);
+
+/* Convert @r; bodies and complaint go to @keep. Sets all but state (which is
+ * REJECTED or NEW), known and what follows it. Statuses need own_begin.
+ * ERR_LIMIT: @keep is full; else the store's errors. */
+WARN_UNUSED enum err import_make(struct import_maker *m,
+				 const struct import_record *r,
+				 struct arena *keep, struct import_made *out);
+/* Find the learner of a made credential: known, number, stored. */
+WARN_UNUSED enum err import_find_learner(struct import_maker *m,
+					 struct import_made *made);
+/* Compare a made record with the store: state, reinstate. Between own_begin
+ * and own_end. */
+WARN_UNUSED enum err import_match(struct import_maker *m,
+				  struct import_made *made);
+/* Put @number into both bodies and renew the digest. */
+void import_set_number(const struct index_keys *k, struct import_made *made,
+		       const struct import_key *number);
+
+#endif /* NODE_IMPORT_ROW_H */

@@ -1,0 +1,50 @@
+/* One id with two contents in one file: found in bounded memory.
+ *
+ * Takes 24 bytes a row; above IMPORT_SEEN_MAX rows they go to nameless files
+ * that are sorted part by part. Knows hashes and lines only. */
+
+#ifndef NODE_IMPORT_SEEN_H
+#define NODE_IMPORT_SEEN_H
+
+#include "proto/bytes.h"
+
+#define IMPORT_SEEN_MAX (1u << 20) /* rows held in memory */
+#define IMPORT_SEEN_PARTS 64u /* files, by the first bits of the id's hash */
+#define IMPORT_ROWS_MAX (1ull << 28) /* rows of one file */
+#define IMPORT_CLASHES_MAX (1u << 20) /* rows that clash, of one file */
+
+struct import_seen_row {
+	uint64_t id; /* keyed hash */
+	uint64_t content; /* keyed hash */
+	uint64_t line : 56;
+	uint64_t mark : 8; /* the caller's, told back */
+};
+
+/* A row that says something else than @other about the same id. */
+struct import_clash {
+	uint64_t line;
+	uint64_t other;
+	uint8_t mark;
+};
+
+struct import_seen {
+	const char *dir; /* for the files; borrowed */
+	struct import_seen_row *rows; /* owned */
+	uint32_t count, cap;
+	uint64_t total;
+	int parts[IMPORT_SEEN_PARTS]; /* descriptors, or -1 */
+	struct import_clash *clashes; /* owned */
+	uint32_t clash_count, clash_cap;
+	uint64_t repeats[4]; /* rows that repeat another, by mark & 3 */
+};
+
+void import_seen_init(struct import_seen *s, const char *dir);
+void import_seen_free(struct import_seen *s);
+/* ERR_LIMIT: IMPORT_ROWS_MAX; ERR_FULL, ERR_IO: the files. */
+WARN_UNUSED enum err import_seen_add(struct import_seen *s,
+				     const struct import_seen_row *r);
+/* After the last row: fill in clashes, in no order, and repeats. ERR_LIMIT:
+ * IMPORT_CLASHES_MAX; ERR_IO. */
+WARN_UNUSED enum err import_seen_finish(struct import_seen *s);
+
+#endif /* NODE_IMPORT_SEEN_H */
