@@ -109,7 +109,7 @@ void mesh_dial_failed(struct mesh *m, uint64_t now_ms, uint32_t member,
 void mesh_refused(struct mesh *m, uint64_t now_ms, struct slice member,
 		  enum err why);
 /* Dial at the next opportunity, whatever the pause (peer test). */
-void mesh_dial_now(struct mesh *m, uint32_t member);
+void mesh_dial_now(struct mesh *m, uint64_t now_ms, uint32_t member);
 /* Say BYE(ERR_SHUTDOWN) on all links; none is opened any more. */
 void mesh_shutdown(struct mesh *m, uint64_t now_ms);
 
