@@ -128,17 +128,18 @@ static void emit_learner(struct indexer *x)
 		emit(x, STORE_BY_LEARNER, false);
 }
 
-/* Each credential that a decision names. */
-static void emit_credentials(struct indexer *x)
+/* Each record that a list of references names: @prefix || reference. */
+static void emit_list(struct indexer *x, const char *field, const char *prefix)
 {
 	struct slice raw;
 	struct dec d;
 
-	if (!dec_find(x->item->body, "credentials", &raw))
+	if (!dec_find(x->item->body, field, &raw))
 		return;
 	dec_init(&d, raw);
 	for (uint32_t n = dec_array(&d); n > 0 && d.err == ERR_OK; n--) {
 		buf_reset(x->value);
+		buf_put_str(x->value, prefix);
 		buf_put(x->value, dec_str(&d));
 		if (d.err == ERR_OK)
 			emit(x, STORE_BY_REF, false);
@@ -197,9 +198,10 @@ void index_record(const struct index_keys *k, const struct index_item *item,
 	else if (item->kind == KIND_CREDENTIAL)
 		emit_learner(&x);
 	else if (item->kind == KIND_DECISION)
-		emit_credentials(&x);
-	else if (item->kind == KIND_RULE)
+		emit_list(&x, "credentials", "");
+	else if (item->kind == KIND_RULE) {
 		emit_sources(&x);
-	else if (item->kind == KIND_POLICY || item->kind == KIND_INSTITUTION)
+		emit_list(&x, "supersedes", "supersedes/");
+	} else if (item->kind == KIND_POLICY || item->kind == KIND_INSTITUTION)
 		emit_kind(&x, s);
 }

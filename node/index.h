@@ -8,7 +8,8 @@
  *               keyed digest of the body, 16 bytes
  *   by_ref      what a record speaks of: a status its credential's position
  *               in the same log ("seq/8211"), a decision each credential as
- *               it names it (MEMBER/ID), a learner record its number
+ *               it names it (MEMBER/ID), a rule each rule it replaces
+ *               ("supersedes/<id>"), a learner record its number
  *               ("learner/<number>"); plus "kind/<name>" for the rare kinds
  *               that are walked whole (policy, institution)
  *   by_learner  the learner number, of credentials
