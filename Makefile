@@ -26,11 +26,14 @@ CFLAGS += $(CFLAGS_$(BUILD)) $(WARN)
 LDFLAGS += $(LDFLAGS_$(BUILD))
 LDLIBS += $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -llmdb -lpthread
 O := build/$(BUILD)
+Q := $(if $V,,@)
+say := @$(if $V,:,echo ' ')
 
 objects = $(patsubst %.c,$O/%.o,$(wildcard $1))
 PROTO := $(call objects,proto/*.c)
 NODE := $(filter-out $O/node/main.o,$(call objects,node/*.c))
 LIB := $(call objects,tests/lib/*.c)
+NODELIB := $(call objects,tests/node/lib/*.c)
 SIM := $(filter-out $O/tests/sim/test_%.o $O/tests/sim/main.o,\
 	$(call objects,tests/sim/*.c))
 programs = $(patsubst %.c,$O/%,$(wildcard $1))
@@ -60,33 +63,53 @@ setup-test:
 
 # ---- building -------------------------------------------------------------
 
-$O/symbolon: $O/node/main.o $(NODE) $(PROTO)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$O/symbolon: $O/node/main.o $O/libnode.a $O/libproto.a
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $O/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(say) CC $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$O/lib%.a:
+	$(say) AR $@
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+$O/libproto.a: $(PROTO)
+$O/libnode.a: $(NODE)
 
 # A test of proto/ links all of proto/ and nothing of node/.
-$O/tests/proto/%: $O/tests/proto/%.o $(LIB) $(PROTO)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
-$O/tests/node/%: $O/tests/node/%.o $(LIB) $(NODE) $(PROTO)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
-$O/tests/sim/sim: $O/tests/sim/main.o $(SIM) $(PROTO)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-$O/tests/sim/test_%: $O/tests/sim/test_%.o $(SIM) $(LIB) $(PROTO)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
-$O/tests/bench/%: $O/tests/bench/%.o $(NODE) $(PROTO)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$O/tests/proto/%: $O/tests/proto/%.o $(LIB) $O/libproto.a
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+$O/tests/node/%: $O/tests/node/%.o $(NODELIB) $(LIB) $O/libnode.a $O/libproto.a
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+$O/tests/sim/sim: $O/tests/sim/main.o $(SIM) $O/libproto.a
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$O/tests/sim/test_%: $O/tests/sim/test_%.o $(SIM) $(LIB) $O/libproto.a
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+$O/tests/bench/%: $O/tests/bench/%.o $O/libnode.a $O/libproto.a
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 build/fuzz/%.o: %.c
 	@mkdir -p $(@D)
-	clang $(CPPFLAGS) -O1 -g $(WARN) -Wno-missing-prototypes -MMD -MP \
+	$(say) CC $@
+	$(Q)clang $(CPPFLAGS) -O1 -g $(WARN) -Wno-missing-prototypes -MMD -MP \
 		-fsanitize=$(SANITIZE_OF_fuzz) -c -o $@ $<
 FUZZ_OBJ := $(patsubst %.c,build/fuzz/%.o,$(wildcard proto/*.c) \
 	$(filter-out node/main.c,$(wildcard node/*.c)))
-build/fuzz/tests/fuzz/%: build/fuzz/tests/fuzz/%.o $(FUZZ_OBJ)
-	clang -fsanitize=$(SANITIZE_OF_fuzz) -o $@ $^ $(LDLIBS)
+build/fuzz/libours.a: $(FUZZ_OBJ)
+	$(say) AR $@
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+build/fuzz/tests/fuzz/%: build/fuzz/tests/fuzz/%.o build/fuzz/libours.a
+	$(say) LD $@
+	$(Q)clang -fsanitize=$(SANITIZE_OF_fuzz) -o $@ $^ $(LDLIBS)
 
 unit: $(UNIT) $(SIMTEST)
 nodetest: $(NODETEST)
