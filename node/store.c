@@ -15,6 +15,7 @@
 #define INCARNATION_NAME "incarnation"
 #define INCARNATION_BYTES 16
 #define FORMAT_NAME "format"
+#define LOGS_ROWS 2u /* of one log in "logs": by number, by origin */
 /* A small disk keeps this part of itself free instead of the reserve. */
 #define RESERVE_PART 16u
 
@@ -105,19 +106,21 @@ static enum err get_format(struct store *s, MDB_txn *txn, uint32_t *format)
 static enum err open_recs(struct store *s, MDB_txn *txn)
 {
 	MDB_stat stat;
+	size_t count;
 	int rc = mdb_stat(txn, s->table[TABLE_LOGS], &stat);
 
 	if (rc != MDB_SUCCESS)
 		return from_lmdb(rc);
-	if (stat.ms_entries > LIMIT_LOGS)
+	count = stat.ms_entries / LOGS_ROWS;
+	if (count > LIMIT_LOGS || stat.ms_entries % LOGS_ROWS != 0)
 		return ERR_CORRUPT;
-	for (uint32_t i = 0; i < stat.ms_entries; i++) {
+	for (uint32_t i = 0; i < count; i++) {
 		enum err err = store_open_rec(s, txn, i, false);
 
 		if (err != ERR_OK)
 			return err == ERR_NOT_FOUND ? ERR_CORRUPT : err;
 	}
-	atomic_store(&s->log_count, (unsigned)stat.ms_entries);
+	atomic_store(&s->log_count, (unsigned)count);
 	return ERR_OK;
 }
 
