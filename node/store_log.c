@@ -6,7 +6,7 @@
 #include "proto/enc.h"
 
 #define HEAD_VERSION 1u
-#define HEAD_FIELDS 12u
+#define HEAD_FIELDS 14u
 #define LOG_KEY_BYTES 4u
 #define SEQ_KEY_BYTES 8u
 #define NODE_KEY_BYTES (4u + 1u + 8u)
@@ -142,6 +142,8 @@ enum err store_head_get(struct store_txn *t, uint32_t log,
 	out->heard_ms = dec_uint(&d);
 	out->frozen = dec_bool(&d);
 	out->missing = dec_uint(&d);
+	out->member_kinds = (uint32_t)dec_uint_max(&d, UINT32_MAX);
+	out->closed_kinds = (uint32_t)dec_uint_max(&d, UINT32_MAX);
 	if (dec_finish(&d) != ERR_OK ||
 	    out->frontier.size >> LIMIT_SIZE_LOG2 != 0 ||
 	    hashes.n != bit_count(out->frontier.size) * DIGEST_BYTES)
@@ -175,10 +177,24 @@ enum err store_head_put(struct store_txn *t, uint32_t log,
 	enc_uint(&e, h->heard_ms);
 	enc_bool(&e, h->frozen);
 	enc_uint(&e, h->missing);
+	enc_uint(&e, h->member_kinds);
+	enc_uint(&e, h->closed_kinds);
 	if (enc_finish(&e) != ERR_OK)
 		return t->err = enc_finish(&e);
 	return table_put(t, t->store->table[TABLE_HEADS],
 			 slice_of(key, sizeof(key)), buf_slice(&t->scratch));
+}
+
+void store_head_add_leaf(struct store_head *h, struct slice leaf)
+{
+	struct leaf l;
+
+	if (leaf_decode(leaf, &l) != ERR_OK || l.kind >= 32)
+		return;
+	if (l.audience == AUDIENCE_MEMBERS)
+		h->member_kinds |= (uint32_t)1 << l.kind;
+	else if (l.audience != AUDIENCE_PUBLIC)
+		h->closed_kinds |= (uint32_t)1 << l.kind;
 }
 
 /* ---- records -------------------------------------------------------------- */
