@@ -66,18 +66,20 @@ static uint32_t key_id(const struct note_key *k)
 enum err note_key_init(struct note_key *k, struct slice name,
 		       enum note_type type, const uint8_t pub[SIG_PUBLIC_BYTES])
 {
+	struct note_key made = { .type = type };
 	enum err err;
 
+	/* @pub may be that of @k. */
+	memcpy(made.pub, pub, SIG_PUBLIC_BYTES);
 	memset(k, 0, sizeof(*k));
 	if (name.n > LIMIT_NOTE_NAME_BYTES || !is_name(name))
 		return ERR_MALFORMED;
-	err = sig_vet(pub);
+	err = sig_vet(made.pub);
 	if (err != ERR_OK)
 		return err;
-	memcpy(k->name, name.p, name.n);
-	memcpy(k->pub, pub, SIG_PUBLIC_BYTES);
-	k->type = type;
-	k->id = key_id(k);
+	memcpy(made.name, name.p, name.n);
+	made.id = key_id(&made);
+	*k = made;
 	return ERR_OK;
 }
 

@@ -160,8 +160,7 @@ static void a_key_name_has_no_spaces_and_no_plus(void **state)
 		"\xc2\x85y",
 		"a\xe2\x80\x83z",
 		"\xe3\x80\x80",
-		"a\xe1\x9a\x80"
-		"b",
+		"a\xe1\x9a\x80z",
 		"a\xe2\x80\xa8",
 		"a\xff",
 		"a\xc2",
