@@ -5,6 +5,8 @@
 
 #include <yaml.h>
 
+#include "proto/text.h"
+
 struct reader {
 	struct config_scan *scan;
 	yaml_parser_t parser;
@@ -103,9 +105,9 @@ static enum err scan_value(struct reader *r, const struct cyaml_schema_field *f)
 		return fail_here(r, "one plain value belongs here");
 	if (memchr(scalar(r).p, 0, scalar(r).n))
 		return fail_here(r, "a NUL character cannot stand here");
-	/* A leading 0 would be read as octal. */
-	if (f->value.type == CYAML_UINT && scalar(r).n > 1 &&
-	    (scalar(r).p[0] < '1' || scalar(r).p[0] > '9'))
+	/* strtoul would take octal, hexadecimal and what stands behind. */
+	uint64_t number;
+	if (f->value.type == CYAML_UINT && !text_parse_u64(scalar(r), &number))
 		return fail_here(r, "a whole number in decimal digits belongs "
 				    "here");
 	return ERR_OK;

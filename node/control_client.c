@@ -4,6 +4,7 @@
 #define _GNU_SOURCE /* struct ucred */
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -125,12 +126,30 @@ static enum err do_file(struct client *k, uint32_t type, struct dec *d)
 	return ERR_OK;
 }
 
+/* Whoever types may take for ever; a node that stops must be heard meanwhile.
+ * In lock-step it says nothing while it awaits an answer. */
+static bool is_left_waiting(struct client *k, int handle)
+{
+	struct pollfd p[2] = {
+		{ .fd = STDIN_FILENO, .events = POLLIN },
+		{ .fd = k->wire.fd, .events = POLLIN },
+	};
+	if (hands_fd(k->hands, handle) != STDIN_FILENO)
+		return false;
+	while (poll(p, 2, WAIT_MS) <= 0)
+		if (hands_io.is_cancelled(k->hands))
+			return false;
+	return p[1].revents != 0;
+}
+
 static enum err do_read(struct client *k, struct dec *d)
 {
 	int handle = (int)dec_uint_max(d, HANDS_FILES);
 	size_t most = (size_t)dec_uint_max(d, CONTROL_CHUNK_BYTES);
 	if (dec_finish(d))
 		return ERR_MALFORMED;
+	if (is_left_waiting(k, handle))
+		return ERR_OK;
 	size_t got = 0;
 	enum err e = hands_io.read(k->hands, handle, k->chunk, most, &got);
 	send_done(k, e, 0, slice_of(k->chunk, got));

@@ -111,6 +111,13 @@ static struct hand *hand_of(struct hands *h, int handle)
 	return &h->files[handle];
 }
 
+int hands_fd(const struct hands *h, int handle)
+{
+	if (handle < 0 || (size_t)handle >= HANDS_FILES)
+		return -1;
+	return h->files[handle].fd;
+}
+
 /* A free place in the table, or -1 with the reason. */
 static int take_place(struct hands *h, const char *path, bool create,
 		      struct buf *why, enum err *e)

@@ -43,5 +43,7 @@ void hands_init(struct hands *h, int argc, char *const *argv,
 /* Write what is held back, close all, remove unfinished files. */
 void hands_free(struct hands *h);
 void hands_flush(struct hands *h);
+/* The descriptor behind @handle, or -1. */
+int hands_fd(const struct hands *h, int handle);
 
 #endif /* NODE_HANDS_H */
