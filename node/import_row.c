@@ -251,8 +251,11 @@ static enum err make(struct making *k, const struct import_record *r)
 	struct slice id;
 	enum err e;
 
-	if (!is_ascii(k->raw) && !text_is_utf8(k->raw))
+	out->letters = !is_ascii(k->raw);
+	if (out->letters && !text_is_utf8(k->raw)) {
+		out->letters = false;
 		return refuse_encoding(k);
+	}
 	e = m->plan->format == IMPORT_CSV ? cut_row(k, r) : parse_line(k);
 	if (e == ERR_OK && s->kind == KIND_STATUS)
 		e = find_credential(k);

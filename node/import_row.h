@@ -39,6 +39,7 @@ struct import_key {
 
 struct import_made {
 	enum import_state state;
+	bool letters; /* holds valid UTF-8 beyond ASCII */
 	const struct complaint *why; /* IMPORT_REJECTED */
 	struct slice body; /* in the arena that import_make was given */
 	uint64_t audience;

@@ -154,6 +154,7 @@ static enum err check_start(struct import_source *s, struct buf *why)
 			   "as \"CSV UTF-8\"");
 	if (n >= 3 && p[0] == 0xef && p[1] == 0xbb && p[2] == 0xbf)
 		s->at = 3;
+	s->bom = s->at > 0;
 	s->bytes = s->at;
 	return ERR_OK;
 }

@@ -48,6 +48,7 @@ struct import_source {
 	uint64_t line, row, index; /* of the next record */
 	uint64_t bytes; /* taken so far */
 	struct digest seen; /* over all batches, to compare two readings */
+	bool bom; /* it begins with a byte order mark */
 	uint8_t separator; /* CSV */
 	struct buf header; /* CSV: the header's bytes; owned */
 	struct csv names_csv; /* CSV: holds the cut header; owned */
