@@ -125,7 +125,8 @@ static enum err put_status(struct undo *u, uint64_t position, const char *state,
 }
 
 /* Revoke, unless the credential is revoked for a reason of its own. */
-static enum err revoke(struct undo *u, uint64_t seq, uint64_t audience)
+static enum err revoke_credential(struct undo *u, uint64_t seq,
+				  uint64_t audience)
 {
 	struct slice state;
 	struct slice reason;
@@ -145,7 +146,7 @@ static enum err withdraw(struct undo *u, const struct schema *s,
 			 struct slice body, uint64_t audience, uint64_t seq)
 {
 	if (s->kind == KIND_CREDENTIAL)
-		return revoke(u, seq, audience);
+		return revoke_credential(u, seq, audience);
 	if (s->kind == KIND_LEARNER)
 		return ERR_OK; /* says nothing without credentials */
 	u->withdrawn++;
