@@ -1,7 +1,7 @@
 /* One log's identity and heads: who signs them, when one may cosign.
  *
  * Verifies notes against the keys of a member's descriptor and makes the
- * own ones. The tree is merkle.h's business. PROTOCOL.md 2.2, 6.2 to 6.5. */
+ * own ones. The tree is merkle.h's business. PROTOCOL.md 2.1, 6.3 to 6.5. */
 
 #ifndef PROTO_LOG_H
 #define PROTO_LOG_H

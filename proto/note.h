@@ -75,7 +75,7 @@ void note_sign(const struct note_key *k, const uint8_t secret[SIG_SECRET_BYTES],
 void note_put_sig(const struct note_sig *sig, struct buf *out);
 
 /* Checkpoint text: origin, size below 2^63, root (SHA-256("") at size 0), no
- * extension lines. ERR_MALFORMED otherwise. PROTOCOL.md 6.2. */
+ * extension lines. ERR_MALFORMED otherwise. PROTOCOL.md 6.3. */
 WARN_UNUSED enum err checkpoint_parse(struct slice text,
 				      struct checkpoint *out);
 void checkpoint_put(const struct checkpoint *c, struct buf *out);
