@@ -326,8 +326,8 @@ enum cmd_place cmd_place(const struct cmd_entry *e, int argc, char **argv)
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
 		if (strcmp(argv[i], "--help") == 0)
 			return CMD_HERE;
-	if (e->here && argc > 1 && has_word(e->here, argv[1]))
-		return CMD_HERE;
+	if (e->home && argc > 1 && has_word(e->home, argv[1]))
+		return CMD_HOME;
 	return e->place;
 }
 
@@ -340,7 +340,6 @@ void cmd_put_help(const struct cmd_entry *e, struct buf *out)
 	if (e->options) {
 		buf_put_str(out, "\nOptions\n");
 		buf_put_str(out, e->options);
-		buf_put_u8(out, '\n');
 	}
 	if (e->example) {
 		buf_put_str(out, "\nExample\n");

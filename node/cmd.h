@@ -86,9 +86,9 @@ struct cmd_entry {
 	int (*run)(struct cmd *c); /* returns enum exit_code */
 	const char *synopsis; /* one line a form, separated by '\n' */
 	const char *summary; /* one sentence */
-	const char *options; /* lines "  --flag ARG  text" or NULL */
-	const char *here; /* subcommands that need no home, separated by
-				 * blanks, run as CMD_HERE; NULL: none */
+	const char *options; /* lines "  --flag ARG  text\n" or NULL */
+	const char *home; /* subcommands of a CMD_HERE that run as CMD_HOME,
+			   * separated by blanks; NULL: none */
 	const char *example; /* one line or more, for help and man page */
 };
 
@@ -98,8 +98,8 @@ extern const struct cmd_entry cmd_table[];
 const struct cmd_entry *cmd_find(const char *name);
 const struct cmd_entry *cmd_find_in(const struct cmd_entry *table,
 				    const char *name);
-/* Where this call of @e runs: @e->place, or CMD_HERE when argv[1] is one of
- * @e->here. */
+/* Where this call of @e runs: @e->place, CMD_HOME when argv[1] is one of
+ * @e->home, CMD_HERE for --help. */
 enum cmd_place cmd_place(const struct cmd_entry *e, int argc, char **argv);
 /* Run @c as @e; prints the help instead when --help is among the options.
  * Returns enum exit_code. */

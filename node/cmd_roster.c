@@ -638,6 +638,10 @@ static int run(struct call *k)
 		return cmd_usage(c, "--threshold is for found and add");
 	if (again && strcmp(verb, "sign") != 0)
 		return cmd_usage(c, "--again is for sign");
+	bool needs_home =
+		strcmp(verb, "sign") == 0 || strcmp(verb, "install") == 0;
+	if (needs_home && c->home == NULL)
+		return cmd_usage(c, "options stand behind '%s'", verb);
 	if (strcmp(verb, "found") == 0)
 		return found(k);
 	if (strcmp(verb, "add") == 0)

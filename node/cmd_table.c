@@ -35,9 +35,9 @@ const struct cmd_entry cmd_table[] = {
 },
 {
 	.name = "roster",
-	.place = CMD_HOME,
+	.place = CMD_HERE,
 	.run = cmd_roster,
-	.here = "found show add",
+	.home = "sign install",
 	.summary = "Found an alliance, sign its roster, install it, add members.",
 	.synopsis =
 		"roster found ALLIANCE CARD... [--threshold N] > FILE\n"
