@@ -1101,7 +1101,7 @@ static void a_full_disk_is_a_clean_refusal_and_passes(void **state)
 		uint64_t size = size_at(&n, SLICE_LIT("d.example/symbolon/1"));
 
 		fill_disk(disk, leave);
-		err = nest_append(&n, "y", 4000, AUDIENCE_MEMBERS);
+		err = nest_append(&n, "y", 16000, AUDIENCE_MEMBERS);
 		if (err != ERR_OK) {
 			assert_int_equal(err, ERR_FULL);
 			assert_int_equal(
