@@ -37,11 +37,6 @@ WARN_UNUSED enum err node_start(const struct node_options *o, struct node **out,
  * NULL is fine. */
 void node_stop(struct node *n);
 
-/* `serve`: node_start, print one line on standard output, tell systemd, then
- * SIGHUP reloads and SIGTERM or SIGINT stops. Call it from the main thread
- * before there are others. */
-WARN_UNUSED enum err node_run(const struct node_options *o, struct buf *why);
-
 /* The home as of the last successful reload. Valid until node_stop, also
  * after a later reload: a command takes it once and works on what it took. */
 struct home *node_home(struct node *n);
@@ -80,9 +75,9 @@ enum signing node_signing(struct node *n);
  * separated by ", "; nothing when none is. */
 void node_awaited(struct node *n, struct buf *out);
 
-/* The members' documents in the store have changed (roster or card installed
- * by a command): load them, drop links of who is no longer in, dial who is
- * new. Also starts the publication of what was installed. Does not wait. */
-void node_members_changed(struct node *n);
+/* Dial @member at once instead of after the pause. Does not wait for it. */
+void node_dial_now(struct node *n, struct slice member);
+/* Where it listens, with the real port. Before another thread reloads. */
+const char *node_address(struct node *n);
 
 #endif /* NODE_NODE_H */
