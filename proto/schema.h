@@ -107,7 +107,7 @@ struct complaint {
 /* Things that are taken and told. */
 enum schema_warning {
 	WARNING_FUTURE_DATE, /* a date of FIELD_PAST after today */
-	WARNING_LINE_BREAK, /* line breaks in text became blanks */
+	WARNING_LINE_BREAK, /* line breaks in texts and codes became blanks */
 	WARNING_ODD_CODE, /* blanks at the ends, no letter or digit */
 	WARNING_MOJIBAKE, /* looks like UTF-8 read as Latin-1 */
 	WARNING_COUNT,

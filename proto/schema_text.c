@@ -315,41 +315,56 @@ static bool is_spreadsheet_trace(struct slice s)
 	return true;
 }
 
-static bool is_line_break(uint8_t b)
+/* Which control characters become blanks. */
+enum breaks {
+	BREAKS_NONE,
+	BREAKS_LINES, /* line feed, carriage return, tab */
+	BREAKS_ALL, /* C0, DEL and C1 */
+};
+
+/* Bytes of the break at @s, 0 if there is none. */
+static size_t break_bytes(struct slice s, enum breaks which)
 {
-	return b == '\n' || b == '\r' || b == '\t';
+	uint8_t b = s.p[0];
+
+	if (which == BREAKS_NONE)
+		return 0;
+	if (b == '\n' || b == '\r' || b == '\t')
+		return 1;
+	if (which == BREAKS_LINES)
+		return 0;
+	if (b < 0x20 || b == 0x7f)
+		return 1;
+	return b == 0xc2 && s.n > 1 && s.p[1] < 0xa0 ? 2 : 0;
 }
 
-/* Text for people may be set in lines; a body has none (PROTOCOL.md 3.3). A
- * run of breaks becomes one blank. */
-static enum err join_lines(struct slice s, struct schema_context *x,
-			   struct slice *out)
+/* Text may be set in lines; a body has none (PROTOCOL.md 3.3). A run of
+ * breaks becomes one blank, none at the ends. */
+static enum err join_lines(struct slice s, enum breaks which,
+			   struct schema_context *x, struct slice *out)
 {
 	uint8_t *p = arena_alloc(x->arena, s.n + 1);
+	bool joined = false;
+	bool broken = false;
 	size_t n = 0;
+	size_t k;
 
 	if (p == NULL)
 		return ERR_LIMIT;
-	for (size_t i = 0; i < s.n; i++) {
-		if (!is_line_break(s.p[i]))
-			p[n++] = s.p[i];
-		else if (n > 0 && p[n - 1] != ' ')
+	for (size_t i = 0; i<s.n; i += k> 0 ? k : 1) {
+		k = break_bytes(slice_sub(s, i, s.n - i), which);
+		broken = broken || k > 0;
+		joined = joined || k > 0;
+		if (k > 0)
+			continue;
+		if (broken && n > 0 && p[n - 1] != ' ' && s.p[i] != ' ')
 			p[n++] = ' ';
+		broken = false;
+		p[n++] = s.p[i];
 	}
-	if (n > 0 && is_line_break(s.p[s.n - 1]) && p[n - 1] == ' ')
-		n--;
 	*out = slice_of(p, n);
-	x->warnings[WARNING_LINE_BREAK]++;
+	x->warnings[WARNING_LINE_BREAK] += joined;
 	return ERR_OK;
-}
-
-static bool has_line_break(struct slice s)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		if (is_line_break(s.p[i]))
-			return true;
-	}
-	return false;
 }
 
 /* UTF-8 that was read as Latin-1 or lost characters: U+00C3 or U+00C2 before
@@ -383,10 +398,15 @@ static enum err to_nfc(struct slice s, struct schema_context *x,
 }
 
 /* Make @s canonical; what is canonical already is borrowed. */
-static enum err canonical(const struct field *f, struct slice s, bool lines,
+static enum err canonical(const struct field *f, struct slice s,
 			  struct schema_context *x, struct slice *out,
 			  struct complaint *c)
 {
+	enum breaks which =
+		f->type == FIELD_TEXT || f->type == FIELD_LANGUAGE_MAP
+			? BREAKS_LINES
+		: f->type == FIELD_CODE ? BREAKS_ALL
+					: BREAKS_NONE;
 	enum err e = ERR_OK;
 
 	*out = s;
@@ -398,8 +418,8 @@ static enum err canonical(const struct field *f, struct slice s, bool lines,
 		(void)complain_value(c, f, "bad-encoding", s, "is not UTF-8");
 		return complain_cure(c, "save the file as UTF-8");
 	}
-	if (lines && has_line_break(s))
-		e = join_lines(s, x, out);
+	if (which != BREAKS_NONE && !text_is_clean(s))
+		e = join_lines(s, which, x, out);
 	if (e == ERR_OK && !text_is_clean(*out)) {
 		(void)complain_value(c, f, "control-character", s,
 				     "holds a control character or a line "
@@ -416,6 +436,11 @@ out:
 				     "cannot be brought into normal form");
 		return complain_cure(c, "remove the long run of accents");
 	}
+	if (out->n == 0) {
+		(void)complain_value(c, f, "empty-text", s,
+				     "holds nothing but line breaks");
+		return complain_cure(c, "leave it empty");
+	}
 	if (is_mojibake(*out))
 		x->warnings[WARNING_MOJIBAKE]++;
 	return ERR_OK;
@@ -426,17 +451,12 @@ enum err field_from_words(const struct field *f, struct slice text,
 			  struct complaint *c)
 {
 	struct slice s;
-	enum err e = canonical(f, text, true, x, &s, c);
+	enum err e = canonical(f, text, x, &s, c);
 
 	if (e != ERR_OK)
 		return e;
 	if (s.n > LIMIT_TEXT_BYTES)
 		return complain_form(c, f, s);
-	if (s.n == 0) {
-		(void)complain_value(c, f, "empty-text", text,
-				     "holds nothing but line breaks");
-		return complain_cure(c, "leave it empty");
-	}
 	*out = value_str(s);
 	return ERR_OK;
 }
@@ -635,7 +655,7 @@ enum err field_from_text(const struct field *f, struct slice text, bool row,
 	}
 	if (f->type == FIELD_TEXT)
 		return field_from_words(f, text, x, out, c);
-	e = canonical(f, text, false, x, &s, c);
+	e = canonical(f, text, x, &s, c);
 	if (e != ERR_OK)
 		return e;
 	if (f->type == FIELD_ENUM)
