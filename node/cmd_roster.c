@@ -8,7 +8,6 @@
 #include "node/alliance.h"
 #include "node/cmds.h"
 #include "node/disk.h"
-#include "node/node.h"
 #include "proto/text.h"
 
 #define EXPECT_MAX 64
@@ -595,8 +594,6 @@ static int install(struct call *k)
 	}
 	if (e)
 		return complain(k, e);
-	if (k->c->node && j.changed)
-		node_members_changed(k->c->node);
 	const struct roster *r = &k->alliance.roster;
 	cmd_msg(k->c, "alliance %.*s, version %llu with %u members, is %s",
 		(int)r->alliance.n, (const char *)r->alliance.p,

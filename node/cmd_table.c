@@ -42,7 +42,7 @@ const struct cmd_entry cmd_table[] = {
 	.synopsis =
 		"roster found ALLIANCE CARD... [--threshold N] > FILE\n"
 		"roster show FILE [--expect FINGERPRINT]...\n"
-		"-C DIR roster sign FILE [--expect FINGERPRINT]...\n"
+		"-C DIR roster sign FILE [--expect FINGERPRINT]... [--again]\n"
 		"-C DIR roster install FILE [--expect FINGERPRINT]...\n"
 		"roster add FILE CARD [--threshold N] > NEW",
 	.options =
@@ -51,7 +51,11 @@ const struct cmd_entry cmd_table[] = {
 		"  --expect FINGERPRINT  of a member's governance key, as heard "
 		"from its people\n"
 		"                        (may come several times); status 4 when "
-		"it is nobody's\n",
+		"it is nobody's\n"
+		"  --again               sign another roster of a version that "
+		"was signed\n"
+		"                        before, when all have given that one "
+		"up\n",
 	.example =
 		"symbolon roster found \"Example Alliance\" dtu.card hku.card "
 		"> alliance\n"
