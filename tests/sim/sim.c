@@ -343,6 +343,8 @@ void sim_crash(struct sim *s, uint32_t node)
 	sim_trace(s, "%s crashes", n->name);
 	n->up = false;
 	n->epoch++;
+	for (uint32_t i = 0; i < s->o.nodes; i++)
+		n->remembered[i] = n->mesh->logs[i]->r.received;
 	sim_jobs_drop(n);
 	sim_net_drop_node(s, node);
 	mesh_close(n->mesh);

@@ -62,9 +62,15 @@ void sim_job_add(struct sim *s, struct sim_node *n, struct sim_job *job)
 
 /* Telling the mesh. */
 
-static struct mesh_held held(const struct sim_log *l, struct slice line)
+static struct mesh_held held(const struct sim *s, const struct sim_node *n,
+			     uint32_t log, struct slice line)
 {
-	return (struct mesh_held){ slice_str(l->origin), l->n,
+	const struct sim_log *l = &n->disk.logs[log];
+	uint64_t size = l->n;
+
+	if (s->o.bug == SIM_BUG_RESUME_REMEMBERED && n->remembered[log] > size)
+		size = n->remembered[log];
+	return (struct mesh_held){ slice_str(l->origin), size,
 				   buf_slice(&l->note), line,
 				   l->evidence.n > 0 };
 }
@@ -74,16 +80,15 @@ void sim_disk_tell(struct sim *s, struct sim_node *n)
 {
 	for (uint32_t i = 0; i < s->o.nodes; i++) {
 		struct sim_log *l = &n->disk.logs[i];
-		struct mesh_held h = held(l, slice_of(NULL, 0));
+		struct mesh_held h = held(s, n, i, slice_of(NULL, 0));
 		struct message m;
 		struct slice frame;
+		enum err err;
 
-		if (s->o.bug == SIM_BUG_RESUME_REMEMBERED &&
-		    n->remembered[i] > h.size)
-			h.size = n->remembered[i];
-		if (mesh_set_held(n->mesh, s->now_ms, &h) != ERR_OK)
-			sim_fail(s, "%s: its own note of %s is refused",
-				 n->name, l->origin);
+		err = mesh_set_held(n->mesh, s->now_ms, &h);
+		if (err != ERR_OK)
+			sim_fail(s, "%s: its own note of %s is refused: %s",
+				 n->name, l->origin, err_code(err));
 		if (l->evidence.n == 0)
 			continue;
 		frame = slice_sub(buf_slice(&l->evidence), MESSAGE_PREFIX_BYTES,
@@ -149,6 +154,30 @@ static void commit_submit(struct sim *s, struct sim_node *n,
 		  (unsigned long long)l->n);
 }
 
+/* The own cosignature takes the place of an older one: a restored node gets
+ * back what it had signed before. */
+static void add_line(const struct sim_node *n, struct sim_log *l,
+		     struct slice line)
+{
+	struct buf old = l->note;
+	struct arena a;
+	struct note note;
+
+	arena_init(&a, 1u << 20);
+	buf_init(&l->note, LIMIT_NOTE_BYTES);
+	if (note_parse(buf_slice(&old), &a, &note) == ERR_OK) {
+		buf_put(&l->note, note.text);
+		buf_put_u8(&l->note, '\n');
+		for (uint32_t i = 0; i < note.sig_count; i++) {
+			if (!slice_is(note.sigs[i].name, n->witness.name))
+				note_put_sig(&note.sigs[i], &l->note);
+		}
+		buf_put(&l->note, line);
+	}
+	buf_free(&old);
+	arena_free(&a);
+}
+
 /* The newest complete head: take its note, cosign it. */
 static void complete(struct sim *s, struct sim_node *n, struct sim_job *job)
 {
@@ -164,7 +193,7 @@ static void complete(struct sim *s, struct sim_node *n, struct sim_job *job)
 	log_cosign(slice_str(l->origin), &l->head, &n->witness, n->secrets[2],
 		   s->now_ms / 1000, &job->line);
 	l->cosigned = (struct cosign_state){ l->head, s->now_ms };
-	buf_put(&l->note, buf_slice(&job->line));
+	add_line(n, l, buf_slice(&job->line));
 }
 
 static void commit_apply(struct sim *s, struct sim_node *n, struct sim_job *job)
@@ -252,8 +281,7 @@ static void commit(struct sim *s, struct sim_node *n, struct sim_job *job)
 
 static void tell(struct sim *s, struct sim_node *n, struct sim_job *job)
 {
-	struct sim_log *l = &n->disk.logs[job->log];
-	struct mesh_held h = held(l, buf_slice(&job->line));
+	struct mesh_held h = held(s, n, job->log, buf_slice(&job->line));
 
 	if (job->type == JOB_APPLY) {
 		mesh_applied(n->mesh, s->now_ms, job->log, job->id, job->result,
@@ -334,8 +362,6 @@ void sim_job_done(struct sim *s, struct sim_node *n, bool told)
 			  err_code(job->result));
 	if (!told)
 		tell(s, n, job);
-	for (uint32_t i = 0; i < s->o.nodes; i++)
-		n->remembered[i] = n->mesh->logs[i]->r.received;
 	job_free(job);
 	begin(s, n);
 }
@@ -600,11 +626,15 @@ void sim_disk_mend(struct sim *s, struct sim_node *n, uint32_t log)
 
 	if (l->missing == 0)
 		return;
-	for (uint64_t i = 0; i < l->n && count < 16; i++) {
+	/* Some may be lost for good: do not always begin with them. */
+	for (uint64_t i = sim_random(s, 2) * sim_random(s, l->n);
+	     i < l->n && count < 16; i++) {
 		if (l->records[i]->body_bytes == 0 &&
 		    sim_record_admits(l->records[i], log == n->index))
 			seqs[count++] = i;
 	}
+	if (count == 0)
+		return;
 	if (mesh_want_bodies(n->mesh, s->now_ms, log, seqs, count) == ERR_OK)
 		sim_trace(s, "%s asks for %u bodies of log %u", n->name, count,
 			  log);

@@ -45,6 +45,8 @@ static void restore(struct sim *s, uint32_t node)
 	if (!s->nodes[node].has_backup)
 		return;
 	sim_heal_all(s);
+	for (uint32_t i = 0; i < s->o.nodes; i++)
+		sim_disk_full(s, i, false);
 	start_all(s);
 	sim_restore(s, node);
 	sim_start(s, node);
@@ -109,6 +111,27 @@ static void work(struct sim *s)
 	sim_submit(s, a, n);
 }
 
+/* For whoever looks for the reason. */
+static void show(struct sim *s)
+{
+	for (uint32_t i = 0; i < s->o.nodes; i++) {
+		for (uint32_t l = 0; l < s->o.nodes; l++) {
+			const struct sim_log *d = &s->nodes[i].disk.logs[l];
+			struct mesh_log_info info;
+
+			mesh_log_info(s->nodes[i].mesh, l, &info);
+			sim_trace(s,
+				  "%s log %u: %llu held, head %llu, told %llu, "
+				  "missing %llu, jobs %u, source %d",
+				  s->nodes[i].name, l, (unsigned long long)d->n,
+				  (unsigned long long)d->head.size,
+				  (unsigned long long)info.told,
+				  (unsigned long long)d->missing,
+				  s->nodes[i].job_count, (int)info.source);
+		}
+	}
+}
+
 static bool heal(struct sim *s)
 {
 	sim_heal_all(s);
@@ -122,8 +145,10 @@ static bool heal(struct sim *s)
 	if (!sim_run(s, 1000))
 		return false;
 	if (!sim_run_until(s, sim_is_converged, HEAL_MS) &&
-	    sim_violation(s) == NULL)
+	    sim_violation(s) == NULL) {
+		show(s);
 		sim_fail(s, "no convergence after healing");
+	}
 	return sim_violation(s) == NULL;
 }
 
