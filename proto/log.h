@@ -10,12 +10,10 @@
 #include "roster.h"
 
 /* "dtu.dk/symbolon/1" from a member and a generation. */
-void log_origin_put(struct slice member, uint64_t generation,
-		    struct buf *out);
+void log_origin_put(struct slice member, uint64_t generation, struct buf *out);
 /* ERR_MALFORMED: not a domain, "/symbolon/" and a number from 1. *member
  * borrows from @origin. */
-WARN_UNUSED enum err log_origin_parse(struct slice origin,
-				      struct slice *member,
+WARN_UNUSED enum err log_origin_parse(struct slice origin, struct slice *member,
 				      uint64_t *generation);
 
 /* A head that was checked: note parsed, origin as expected, signed by the
@@ -40,8 +38,8 @@ void log_cosign(struct slice origin, const struct head *head,
  * 10 minutes; never a smaller size, never another root for one size. After
  * the clock was set back the pauses count as over. PROTOCOL.md 6.5. */
 struct cosign_state {
-	struct head head;       /* last cosigned */
-	uint64_t at_ms;         /* Unix ms, 0: never */
+	struct head head; /* last cosigned */
+	uint64_t at_ms; /* Unix ms, 0: never */
 };
 bool log_may_cosign(const struct cosign_state *last, const struct head *head,
 		    uint64_t now_ms);

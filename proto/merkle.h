@@ -11,14 +11,14 @@
 
 /* A log head: what a checkpoint states. */
 struct head {
-	uint64_t size;          /* records in the log */
-	struct digest root;     /* SHA-256("") when size is 0 */
+	uint64_t size; /* records in the log */
+	struct digest root; /* SHA-256("") when size is 0 */
 };
 
 /* The roots of the perfect subtrees that make up a size, largest first. */
 struct frontier {
-	uint64_t size;          /* records covered */
-	uint32_t count;         /* = number of 1 bits in size */
+	uint64_t size; /* records covered */
+	uint32_t count; /* = number of 1 bits in size */
 	struct digest hash[LIMIT_FRONTIER_HASHES];
 };
 
@@ -33,7 +33,7 @@ struct merkle_pos {
 typedef void merkle_node_cb(void *arg, struct merkle_pos pos,
 			    const struct digest *hash);
 
-void frontier_init(struct frontier *f);           /* size 0 */
+void frontier_init(struct frontier *f); /* size 0 */
 /* Append one leaf hash; @cb may be NULL. Asserts size < 2^63 - 1. */
 void frontier_push(struct frontier *f, const struct digest *leaf,
 		   merkle_node_cb *cb, void *arg);
@@ -55,7 +55,7 @@ WARN_UNUSED enum err merkle_fold(const struct merkle_pos *pos,
 /* One chunk as it arrives: leaves [frontier.size, + leaf_count) and the right
  * range from there to head.size. */
 struct merkle_chunk {
-	const struct digest *leaf;  /* leaf hashes */
+	const struct digest *leaf; /* leaf hashes */
 	uint32_t leaf_count;
 	const struct digest *right; /* hashes at cover(size + leaf_count, S) */
 	uint32_t right_count;
@@ -88,8 +88,7 @@ WARN_UNUSED enum err merkle_verify_consistency(const struct head *old,
 
 /* Where proofs are built from: the hash of any perfect subtree of a log. */
 struct merkle_source {
-	enum err (*read)(void *arg, struct merkle_pos pos,
-			 struct digest *out);
+	enum err (*read)(void *arg, struct merkle_pos pos, struct digest *out);
 	void *arg;
 };
 
@@ -116,11 +115,9 @@ WARN_UNUSED enum err merkle_frontier_at(const struct merkle_source *src,
  * @left = cover(0, a.size), @right = cover(a.size, b.size), a.size <= b.size.
  * ERR_FORK: it proves that both cannot be heads of one history; ERR_OK: the
  * heads are consistent; ERR_MALFORMED, ERR_INVALID: it proves nothing. */
-WARN_UNUSED enum err merkle_judge_fork(const struct head *a,
-				       const struct head *b,
-				       const struct digest *left,
-				       uint32_t left_count,
-				       const struct digest *right,
-				       uint32_t right_count);
+WARN_UNUSED enum err
+merkle_judge_fork(const struct head *a, const struct head *b,
+		  const struct digest *left, uint32_t left_count,
+		  const struct digest *right, uint32_t right_count);
 
 #endif /* PROTO_MERKLE_H */

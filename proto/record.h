@@ -31,9 +31,9 @@ enum kind {
 
 enum audience {
 	AUDIENCE_PUBLIC = 0,
-	AUDIENCE_MEMBERS = 1,   /* all members of the alliance */
-	AUDIENCE_OWN = 2,       /* the institution itself */
-	AUDIENCE_NAMED = 16,    /* + number of the audience record */
+	AUDIENCE_MEMBERS = 1, /* all members of the alliance */
+	AUDIENCE_OWN = 2, /* the institution itself */
+	AUDIENCE_NAMED = 16, /* + number of the audience record */
 };
 
 /* What the log commits to: msgpack [1, kind, audience, commitment]. */
@@ -58,9 +58,9 @@ struct digest record_commit(const uint8_t salt[LIMIT_SALT_BYTES],
 
 /* What a holder keeps and a peer sends of one record. */
 struct record {
-	struct slice leaf;      /* encoded, never empty */
-	struct slice salt;      /* LIMIT_SALT_BYTES, or empty: no body here */
-	struct slice body;      /* as kept: sealed unless public; or empty */
+	struct slice leaf; /* encoded, never empty */
+	struct slice salt; /* LIMIT_SALT_BYTES, or empty: no body here */
+	struct slice body; /* as kept: sealed unless public; or empty */
 };
 
 /* Who may hold the body: levels 0 to 2; named audiences are nobody's until
@@ -79,7 +79,6 @@ WARN_UNUSED enum err record_open(const struct record *r,
 /* As record_open, without recomputing the commitment: for what this node
  * verified before it stored it. */
 WARN_UNUSED enum err record_open_stored(const struct record *r,
-					struct sealer *sealer,
-					struct buf *out);
+					struct sealer *sealer, struct buf *out);
 
 #endif /* PROTO_RECORD_H */
