@@ -10,7 +10,7 @@
 #include "node/home.h"
 #include "node/loop.h"
 
-#define DESK_STACK_BYTES (256u << 10)
+#define DESK_STACK_BYTES (512u << 10)
 #define DESK_KEEP 64u /* question forms kept for the next questions */
 #define DESK_BATCH 256u /* answered from one state of the store */
 
