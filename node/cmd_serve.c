@@ -67,10 +67,8 @@ static uint64_t own_size(struct node *n)
 static void tell_ready(struct node *n)
 {
 	if (dprintf(STDOUT_FILENO,
-		    "listening on %s, member %s, log size %llu
-		    ",
-		    node_address(n),
-		    node_home(n)->config.member,
+		    "listening on %s, member %s, log size %llu\n",
+		    node_address(n), node_home(n)->config.member,
 		    (unsigned long long)own_size(n)) < 0)
 		log_debug("node", "standard output is closed");
 	notify("READY=1");
