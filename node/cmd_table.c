@@ -64,6 +64,41 @@ const struct cmd_entry cmd_table[] = {
 		"symbolon -C DIR roster install alliance",
 },
 {
+	.name = "serve",
+	.place = CMD_HERE,
+	.run = cmd_serve,
+	.summary = "Run the node in the foreground.",
+	.synopsis = "-C DIR serve [--sign-alone]",
+	.options =
+		"  --sign-alone          sign without waiting for partners: only "
+		"when nobody\n"
+		"                        can hold records that this directory "
+		"has lost\n",
+	.example = "symbolon -C DIR serve",
+},
+{
+	.name = "status",
+	.place = CMD_HOME,
+	.run = cmd_status,
+	.summary = "Show the node's health, logs and peers (exit 5: warning, "
+		   "6: critical).",
+	.synopsis = "-C DIR status [--json] [--watch]",
+	.options =
+		"  --watch               again every two seconds, until "
+		"interrupted\n",
+	.example = "symbolon -C DIR status",
+},
+{
+	.name = "peer",
+	.place = CMD_HOME,
+	.run = cmd_peer,
+	.summary = "List the partners' nodes, or test the way to one.",
+	.synopsis =
+		"-C DIR peer list [--json]\n"
+		"-C DIR peer test MEMBER [--json]",
+	.example = "symbolon -C DIR peer test hku.hk",
+},
+{
 	.name = "help",
 	.place = CMD_HERE,
 	.run = cmd_help,
