@@ -387,6 +387,21 @@ static void a_proof_has_a_largest_size(void **state)
 	free(large);
 }
 
+static void what_does_not_fit_is_an_error_of_the_buffer(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t *large = xcalloc(1, LIMIT_BODY_BYTES + 64);
+	struct buf text;
+
+	disclose(f);
+	f->proof.body = slice_of(large, LIMIT_BODY_BYTES + 64);
+	buf_init(&text, 2 * PROOF_BYTES_MAX);
+	proof_put(&f->proof, &text);
+	assert_int_equal(text.err, ERR_LIMIT);
+	buf_free(&text);
+	free(large);
+}
+
 /* Verdicts. */
 
 static void a_good_proof_tells_all_it_shows(void **state)
@@ -465,6 +480,16 @@ static void another_log_key_or_a_bad_signature_is_refused(void **state)
 	assert_int_equal(v.cosignatures, 1);
 }
 
+static void a_signed_text_that_is_no_checkpoint_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct proof_verdict v;
+
+	f->proof.note.text.n--;
+	assert_int_equal(verify(f, &f->proof, &v), ERR_MALFORMED);
+	assert_true(!v.log_signed && !v.inclusion && !v.opened);
+}
+
 static void cosignatures_of_strangers_do_not_count(void **state)
 {
 	struct fixture *f = *state;
@@ -503,6 +528,8 @@ int main(void)
 		WITH_LOG(extra_data_in_another_form_is_refused),
 		WITH_LOG(a_path_has_at_most_63_hashes),
 		WITH_LOG(a_proof_has_a_largest_size),
+		WITH_LOG(what_does_not_fit_is_an_error_of_the_buffer),
+		WITH_LOG(a_signed_text_that_is_no_checkpoint_is_refused),
 		WITH_LOG(a_good_proof_tells_all_it_shows),
 		WITH_LOG(another_place_leaf_or_path_is_not_included),
 		WITH_LOG(what_is_disclosed_must_be_what_was_committed),

@@ -279,6 +279,11 @@ static void assert_open_fails(struct sample *s, enum err want)
 	assert_int_equal(record_open(&s->record, &s->origin, s->sealer, &out),
 			 want);
 	assert_int_equal(out.n, 1);
+	if (want != ERR_INVALID) {
+		assert_int_equal(
+			record_open_stored(&s->record, s->sealer, &out), want);
+		assert_int_equal(out.n, 1);
+	}
 	buf_free(&out);
 }
 

@@ -350,6 +350,37 @@ static void two_members_with_one_key_are_refused(void **state)
 	free_draft(&d);
 }
 
+static void a_roster_has_at_most_512_members(void **state)
+{
+	struct roster_member *members =
+		xcalloc(LIMIT_MEMBERS + 1, sizeof(*members));
+	static char m_names[LIMIT_MEMBERS + 1][16];
+	struct draft d;
+	const char *why;
+
+	(void)state;
+	for (unsigned i = 0; i <= LIMIT_MEMBERS; i++) {
+		char name[64];
+
+		(void)snprintf(m_names[i], sizeof(m_names[i]), "m%03u.xy", i);
+		(void)snprintf(name, sizeof(name), "%s/governance", m_names[i]);
+		members[i].name = slice_str(m_names[i]);
+		members[i].state = i == 0 ? MEMBER_ACTIVE : MEMBER_LEARNER;
+		members[i].governance = a_signer(name, NOTE_ED25519).key;
+	}
+	a_draft(&d, 1, 1);
+	d.r.members = members;
+	for (uint32_t over = 0; over <= 1; over++) {
+		struct signer s = a_signer("m000.xy/governance", NOTE_ED25519);
+
+		d.r.member_count = LIMIT_MEMBERS + over;
+		assert_int_equal(sign(&d, &s, 1, &why),
+				 over == 0 ? ERR_OK : ERR_LIMIT);
+		free_draft(&d);
+	}
+	free(members);
+}
+
 static void members_are_found_by_name(void **state)
 {
 	struct draft d;
@@ -967,26 +998,77 @@ static void a_card_holds_sixty_four_log_keys(void **state)
 	}
 }
 
+/* What the text of @c, unsigned, is refused with. */
+static enum err parse_draft(const struct card *c, const char **why)
+{
+	struct buf text;
+	enum err err;
+	char *s;
+
+	buf_init(&text, LIMIT_NOTE_BYTES);
+	descriptor_put(&c->d, &text);
+	s = xstrndup(buf_slice(&text));
+	err = parse_text(s, why, parse_card);
+	free(s);
+	buf_free(&text);
+	return err;
+}
+
+/* The public part of @of under the name and type of @k. */
+static void share(struct note_key *k, const struct note_key *of)
+{
+	struct slice name = slice_str(k->name);
+	struct note_key made;
+
+	assert_int_equal(note_key_init(&made, name, k->type, of->pub), ERR_OK);
+	*k = made;
+}
+
 static void one_key_for_two_purposes_is_refused(void **state)
 {
 	struct card c;
-	struct buf text;
 	const char *why;
-	char *s;
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		a_card(&c);
+		c.logs[0].to = 9;
+		add_log(&c, "a.example/symbolon/1", 1, 10, UINT64_MAX);
+		assert_int_equal(parse_draft(&c, &why), ERR_OK);
+		if (i == 0)
+			share(&c.d.witness, &c.logs[1].key);
+		else if (i == 1)
+			share(&c.d.witness, &c.d.governance);
+		else if (i == 2)
+			share(&c.logs[0].key, &c.d.governance);
+		else
+			share(&c.logs[1].key, &c.logs[0].key);
+		assert_int_equal(parse_draft(&c, &why), ERR_MALFORMED);
+		assert_string_equal(why, "one key has two purposes");
+	}
+}
+
+static void log_lines_of_another_kind_are_refused(void **state)
+{
+	struct card c;
+	struct signer s = a_signer("a.example/symbolon/1", NOTE_COSIGNATURE);
+	const char *why;
 
 	(void)state;
 	a_card(&c);
-	assert_int_equal(note_key_init(&c.d.witness,
-				       slice_str("a.example/witness"),
-				       NOTE_COSIGNATURE, c.logs[0].key.pub),
-			 ERR_OK);
-	buf_init(&text, LIMIT_NOTE_BYTES);
-	descriptor_put(&c.d, &text);
-	s = xstrndup(buf_slice(&text));
-	assert_int_equal(parse_text(s, &why, parse_card), ERR_MALFORMED);
-	assert_string_equal(why, "one key has two purposes");
-	free(s);
-	buf_free(&text);
+	c.logs[0].key = s.key;
+	assert_int_equal(parse_draft(&c, &why), ERR_MALFORMED);
+	assert_string_equal(why, "a log key has type 1");
+	a_card(&c);
+	c.d.log_count = 0;
+	assert_int_equal(parse_draft(&c, &why), ERR_MALFORMED);
+	assert_string_equal(why, "no log line");
+	a_card(&c);
+	c.d.log_count = 0;
+	add_log(&c, "a.example/symbolon/10", 0, 0, 5);
+	add_log(&c, "a.example/symbolon/2", 0, 0, UINT64_MAX);
+	assert_int_equal(parse_draft(&c, &why), ERR_MALFORMED);
+	assert_string_equal(why, "generations are not in order");
 }
 
 static void the_key_of_a_log_is_found_by_size(void **state)
@@ -1043,6 +1125,60 @@ static void a_card_is_judged_by_the_roster(void **state)
 			 ERR_DENIED);
 	free_card(&c);
 	free_draft(&r);
+}
+
+static void the_card_of_another_member_does_not_follow(void **state)
+{
+	struct draft r;
+	struct card c, other;
+	const char *why;
+
+	(void)state;
+	a_draft(&r, 1, 1);
+	sign_by_first(&r, 1);
+	a_card(&c);
+	sign_card(&c);
+	other = c;
+	other.parsed.member = slice_str("b.example");
+	assert_int_equal(
+		descriptor_check(&c.parsed, &r.parsed, &other.parsed, &why),
+		ERR_CONFLICT);
+	free_card(&c);
+	free_draft(&r);
+}
+
+static void a_small_arena_is_a_limit(void **state)
+{
+	struct draft d;
+	struct card c;
+	const char *why;
+	struct slice roster, card, bundle;
+
+	(void)state;
+	a_draft(&d, 8, 5);
+	sign_by_first(&d, 1);
+	a_card(&c);
+	sign_card(&c);
+	roster = buf_slice(&d.note);
+	card = buf_slice(&c.note);
+	bundle = slice_str("symbolon-alliance v1\nroster 1\nx");
+	for (size_t max = 0; max <= 320; max += 16) {
+		struct descriptor out;
+		struct roster r;
+		struct bundle b;
+		struct arena a;
+
+		arena_init(&a, max);
+		assert_int_equal(roster_parse(roster, &a, &r, &why), ERR_LIMIT);
+		arena_reset(&a);
+		assert_int_equal(descriptor_parse(card, &a, &out, &why),
+				 ERR_LIMIT);
+		arena_reset(&a);
+		assert_int_equal(bundle_parse(bundle, &a, &b, &why), ERR_LIMIT);
+		arena_free(&a);
+	}
+	free_card(&c);
+	free_draft(&d);
 }
 
 /* Check @next, made and signed from @c, against what is held. */
@@ -1214,9 +1350,17 @@ static void alliance_files_in_another_form_are_refused(void **state)
 static void an_alliance_file_holds_a_card_for_every_member(void **state)
 {
 	struct buf file;
+	struct arena a;
+	struct bundle b;
 	const char *why;
 
 	(void)state;
+	/* Its size is looked at before anything of it is. */
+	arena_init(&a, 0);
+	assert_int_equal(bundle_parse(slice_of("x", LIMIT_BUNDLE_BYTES + 1), &a,
+				      &b, &why),
+			 ERR_LIMIT);
+	assert_string_equal(why, "the file is too large");
 	buf_init(&file, 1u << 20);
 	buf_put_str(&file, "symbolon-alliance v1\nroster 1\nx");
 	for (unsigned i = 0; i < LIMIT_MEMBERS; i++)
@@ -1236,6 +1380,7 @@ int main(void)
 		cmocka_unit_test(every_prefix_of_a_roster_is_refused),
 		cmocka_unit_test(every_line_of_a_roster_is_needed),
 		cmocka_unit_test(two_members_with_one_key_are_refused),
+		cmocka_unit_test(a_roster_has_at_most_512_members),
 		cmocka_unit_test(members_are_found_by_name),
 		cmocka_unit_test(the_default_threshold_is_two_thirds_and_one),
 		cmocka_unit_test(the_first_roster_needs_every_active_member),
@@ -1254,8 +1399,11 @@ int main(void)
 		cmocka_unit_test(a_card_holds_so_many_lines_of_each_kind),
 		cmocka_unit_test(a_card_holds_sixty_four_log_keys),
 		cmocka_unit_test(one_key_for_two_purposes_is_refused),
+		cmocka_unit_test(log_lines_of_another_kind_are_refused),
 		cmocka_unit_test(the_key_of_a_log_is_found_by_size),
 		cmocka_unit_test(a_card_is_judged_by_the_roster),
+		cmocka_unit_test(the_card_of_another_member_does_not_follow),
+		cmocka_unit_test(a_small_arena_is_a_limit),
 		cmocka_unit_test(a_later_card_keeps_the_keys_of_the_past),
 		cmocka_unit_test(a_removed_members_card_does_not_change),
 		cmocka_unit_test(an_alliance_file_comes_back_as_it_was),
