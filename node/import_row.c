@@ -83,6 +83,10 @@ static enum err refuse_encoding(struct making *k)
 
 static bool is_ascii(struct slice s)
 {
+	for (; s.n >= 8; s = slice_of(s.p + 8, s.n - 8)) {
+		if ((get_u64be(s.p) & 0x8080808080808080u) != 0)
+			return false;
+	}
 	for (size_t i = 0; i < s.n; i++) {
 		if (s.p[i] >= 0x80)
 			return false;
@@ -203,6 +207,8 @@ static enum err make_learner(struct making *k)
 		complain_under(&k->c, "subject");
 	if (e != ERR_OK)
 		return e;
+	out->number_in_body = number_in(out->body, "learner");
+	out->number_in_learner = number_in(out->learner, "number");
 	index_body_digest(keys, dec_find_str(out->learner, "id"),
 			  out->person.b);
 	index_body_digest(keys, out->learner, out->content.b);
@@ -265,6 +271,8 @@ static enum err make(struct making *k, const struct import_record *r)
 		e = make_learner(k);
 	if (e != ERR_OK)
 		return e;
+	if (m->plan->writing && !m->plan->undone)
+		return ERR_OK;
 	if (!schema_id(s->kind, out->body, scratch, &id))
 		return refuse(k, "no-id", "the record has no id", "");
 	own_hash(&m->own, s, id, out->hash);
@@ -382,9 +390,11 @@ enum err import_match(struct import_maker *m, struct import_made *made)
 
 	if (s->kind == KIND_CREDENTIAL) {
 		e = import_find_learner(m, made);
-		if (e == ERR_OK && made->known)
-			import_set_number(&m->own.home->index, made,
-					  &made->number);
+		if (e == ERR_OK && made->known) {
+			import_set_number(made, &made->number);
+			index_body_digest(&m->own.home->index, made->body,
+					  made->digest.b);
+		}
 	}
 	if (e != ERR_OK || !schema_id(s->kind, made->body, scratch, &id))
 		return e;
@@ -404,22 +414,19 @@ enum err import_match(struct import_maker *m, struct import_made *made)
 	return match_same(m, made, hit.seq);
 }
 
-void import_set_number(const struct index_keys *k, struct import_made *made,
+void import_set_number(struct import_made *made,
 		       const struct import_key *number)
 {
 	static const char digits[] = "0123456789abcdef";
-	uint8_t *in_body = number_in(made->body, "learner");
-	uint8_t *in_learner = number_in(made->learner, "number");
 	uint8_t hex[NUMBER_BYTES];
 
 	for (size_t i = 0; i < sizeof(number->b); i++) {
 		hex[2 * i] = (uint8_t)digits[number->b[i] >> 4];
 		hex[2 * i + 1] = (uint8_t)digits[number->b[i] & 15];
 	}
-	if (in_body != NULL)
-		memcpy(in_body, hex, NUMBER_BYTES);
-	if (in_learner != NULL)
-		memcpy(in_learner, hex, NUMBER_BYTES);
+	if (made->number_in_body != NULL)
+		memcpy(made->number_in_body, hex, NUMBER_BYTES);
+	if (made->number_in_learner != NULL)
+		memcpy(made->number_in_learner, hex, NUMBER_BYTES);
 	made->number = *number;
-	index_body_digest(k, made->body, made->digest.b);
 }

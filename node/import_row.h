@@ -23,6 +23,7 @@ struct import_plan {
 	uint64_t audience; /* of new records */
 	bool audience_given; /* on the command line: differing ones change */
 	bool undone; /* some import of credentials was undone once */
+	bool writing; /* second reading: nothing is compared */
 };
 
 enum import_state {
@@ -43,12 +44,15 @@ struct import_made {
 	const struct complaint *why; /* IMPORT_REJECTED */
 	struct slice body; /* in the arena that import_make was given */
 	uint64_t audience;
+	/* Only for comparing (import_plan.writing is false): */
 	uint8_t hash[STORE_HASH_BYTES]; /* of the id, as in by_id */
 	struct import_key digest; /* of the body */
 	uint64_t content_hash; /* of all that the row says */
 	/* Credentials only. The body's learner number and the learner body's
 	 * number are still zeros: import_set_number. */
 	struct slice learner; /* body */
+	uint8_t *number_in_body; /* 32 digits each */
+	uint8_t *number_in_learner;
 	struct import_key person; /* digest of the learner's id */
 	struct import_key content; /* of the learner body with zeros */
 	bool known; /* the learner is in the store: */
@@ -86,8 +90,8 @@ WARN_UNUSED enum err import_find_learner(struct import_maker *m,
  * and own_end. */
 WARN_UNUSED enum err import_match(struct import_maker *m,
 				  struct import_made *made);
-/* Put @number into both bodies and renew the digest. */
-void import_set_number(const struct index_keys *k, struct import_made *made,
+/* Put @number into both bodies; the digest is that of the old body. */
+void import_set_number(struct import_made *made,
 		       const struct import_key *number);
 
 #endif /* NODE_IMPORT_ROW_H */

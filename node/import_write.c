@@ -252,7 +252,7 @@ static enum err prepare_row(struct writing *w, unsigned k, uint32_t i)
 	if (made->state == IMPORT_REJECTED)
 		return ERR_OK;
 	if (made->learner.n > 0)
-		import_set_number(&w->preparers[k].index, made, &made->number);
+		import_set_number(made, &made->number);
 	if (items[ITEM_LEARNER].p.kind != 0)
 		e = prepare(w, k, &items[ITEM_LEARNER].p, AUDIENCE_OWN,
 			    made->learner);
@@ -439,6 +439,7 @@ bool import_write(struct import *im)
 					   "interrupted; nothing was changed");
 	}
 	im->exit = EXIT_OK;
+	im->plan.writing = true;
 	arena_init(&a, ENTRY_ARENA_BYTES);
 	ok = import_entry(&entry, &a, im->plan.schema->plural, im->path);
 	memcpy(token, entry.token.p, entry.token.n);

@@ -17,6 +17,7 @@
 struct node {
 	const struct field *f;
 	struct slice key; /* name, or language within a map */
+	struct slice encoded; /* the key, as it goes into the body */
 	int column; /* of the cell, ABSENT, or unused */
 	struct node *children; /* of an object or language map */
 	uint32_t count;
@@ -186,6 +187,24 @@ static enum err full(struct complaint *c)
 	return ERR_LIMIT;
 }
 
+static enum err encode_keys(struct planner *k, struct node *nodes,
+			    uint32_t count)
+{
+	struct buf b;
+	struct enc enc;
+	enum err e = ERR_OK;
+
+	buf_init(&b, LIMIT_ID_BYTES);
+	enc_init(&enc, &b);
+	for (uint32_t i = 0; i < count && e == ERR_OK; i++) {
+		buf_reset(&b);
+		enc_str(&enc, nodes[i].key);
+		e = arena_copy(k->a, buf_slice(&b), &nodes[i].encoded);
+	}
+	buf_free(&b);
+	return e == ERR_OK ? ERR_OK : full(k->c);
+}
+
 static void sort(struct node *nodes, uint32_t count)
 {
 	struct node n;
@@ -226,7 +245,7 @@ static enum err plan_languages(struct planner *k, struct node *n,
 		};
 	}
 	sort(n->children, n->count);
-	return ERR_OK;
+	return encode_keys(k, n->children, n->count);
 }
 
 static enum err plan_shape(struct planner *k, struct node *n,
@@ -281,7 +300,7 @@ static enum err plan_shape(struct planner *k, struct node *n,
 		n->count++;
 	}
 	sort(n->children, n->count);
-	return ERR_OK;
+	return encode_keys(k, n->children, n->count);
 }
 
 static enum err plan_inputs(struct planner *k)
@@ -571,23 +590,26 @@ static enum err put_node(struct rower *r, const struct node *n);
 
 static enum err put_map(struct rower *r, const struct node *n)
 {
-	uint32_t present = 0;
+	uint64_t present[LIMIT_COLUMNS / 64] = { 0 };
+	uint32_t count = 0;
 	enum err e = ERR_OK;
 
 	for (uint32_t i = 0; i < n->count; i++) {
 		const struct node *child = &n->children[i];
 
-		if (is_present(r, child))
-			present++;
-		else if ((child->f->flags & FIELD_REQUIRED) != 0 &&
-			 child->f != n->f)
+		if (is_present(r, child)) {
+			present[i / 64] |= 1ull << i % 64;
+			count++;
+		} else if ((child->f->flags & FIELD_REQUIRED) != 0 &&
+			   child->f != n->f) {
 			return missing_cell(r, child);
+		}
 	}
-	enc_map(&r->enc, present);
+	enc_map(&r->enc, count);
 	for (uint32_t i = 0; i < n->count && e == ERR_OK; i++) {
-		if (!is_present(r, &n->children[i]))
+		if ((present[i / 64] >> i % 64 & 1) == 0)
 			continue;
-		enc_str(&r->enc, n->children[i].key);
+		enc_raw(&r->enc, n->children[i].encoded);
 		e = put_node(r, &n->children[i]);
 	}
 	return e;
