@@ -536,7 +536,7 @@ static void put_part(struct judge *j, struct enc *e, const struct part *p)
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < j->f->held_count; i++)
-		n += p->used >> i & 1;
+		n += (uint32_t)(p->used >> i & 1);
 	enc_map(e, 4);
 	put_text(e, "outcome", slice_str(recognise_outcome_name(p->outcome)));
 	put_text(e, "standing", slice_str(p->standing));
