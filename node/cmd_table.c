@@ -99,6 +99,71 @@ const struct cmd_entry cmd_table[] = {
 	.example = "symbolon -C DIR peer test hku.hk",
 },
 {
+	.name = "import",
+	.place = CMD_HOME,
+	.run = cmd_import,
+	.summary = "Bring records in from CSV or NDJSON; show or undo imports.",
+	.synopsis =
+		"-C DIR import KIND FILE... [--check] [--audience A] "
+		"[--max-rejects N] [--max-changed P] [--wait K]\n"
+		"-C DIR import list\n"
+		"-C DIR import show N\n"
+		"-C DIR import undo N [--check]",
+	.options =
+		"  --check            change nothing, say what would happen\n"
+		"  --audience A       public, members or own: who may read what "
+		"is written\n"
+		"  --max-rejects N    refuse the file when more rows are bad\n"
+		"  --max-changed P    refuse the file when more than P percent "
+		"of what is\n"
+		"                     there would change; 20 by default\n"
+		"  --wait K           until K partners have countersigned that "
+		"they hold it\n"
+		"  --wait-seconds N   for at most so long\n"
+		"  --format F         csv or ndjson, where the file's ending "
+		"does not say\n",
+	.example =
+		"symbolon -C DIR import credentials awards.csv --check",
+},
+{
+	.name = "recognise",
+	.place = CMD_HOME,
+	.run = cmd_recognise,
+	.summary = "Ask whether an institution recognises credentials or a course.",
+	.synopsis =
+		"-C DIR recognise CREDENTIAL... --by MEMBER|all [--purpose P] "
+		"[--programme X] [--as-of DATE] [--at MEMBER] [--explain]\n"
+		"-C DIR recognise FILE --by MEMBER\n"
+		"-C DIR recognise --offer MEMBER/CODE --by MEMBER|all "
+		"[--achieved-on DATE]",
+	.options =
+		"  --by MEMBER        who is to recognise; all: every member, "
+		"side by side\n"
+		"  --purpose P        credit, admission, ...; credit by default\n"
+		"  --programme X      that the learner is in or applies for\n"
+		"  --as-of DATE       as the records stand on that day; today by "
+		"default\n"
+		"  --achieved-on DATE of the course, with --offer\n"
+		"  --offer M/CODE     a course, before anyone enrols\n"
+		"  --at MEMBER        let that member's node answer\n"
+		"  --explain          what else was considered and why it did "
+		"not count\n",
+	.example =
+		"symbolon -C DIR recognise dtu.dk/DTU-2024-006432 --by hku.hk\n"
+		"symbolon -C DIR recognise --offer dtu.dk/02170 --by all",
+},
+{
+	.name = "verify",
+	.place = CMD_HERE,
+	.run = cmd_verify,
+	.summary = "Check a portable proof offline, without any node.",
+	.synopsis = "verify FILE --roster ALLIANCE [--person]",
+	.options =
+		"  --roster ALLIANCE  the alliance file, for the members' keys\n"
+		"  --person           show personal fields, too\n",
+	.example = "symbolon verify my.proof --roster baltic.alliance",
+},
+{
 	.name = "help",
 	.place = CMD_HERE,
 	.run = cmd_help,
