@@ -122,7 +122,7 @@ struct buf nest_card(struct nest *n, uint64_t version)
 		.pin_count = 1,
 		.pins = { k->tls_spki },
 		.endpoint_count = 1,
-		.endpoints = { SLICE_LIT("127.0.0.1:7410") },
+		.endpoints = { slice_str(n->home.config.endpoint) },
 		.witness = k->witness.key,
 		.governance = k->governance.key,
 	};
