@@ -80,9 +80,8 @@ const struct cmd_entry cmd_table[] = {
 	.name = "status",
 	.place = CMD_HOME,
 	.run = cmd_status,
-	.summary = "Show the node's health, logs and peers (exit 5: warning, "
-		   "6: critical).",
-	.synopsis = "-C DIR status [--json] [--watch]",
+	.summary = "Show the health with cures, the logs and the partners.",
+	.synopsis = "-C DIR status [--watch]",
 	.options =
 		"  --watch               again every two seconds, until "
 		"interrupted\n",
@@ -94,8 +93,8 @@ const struct cmd_entry cmd_table[] = {
 	.run = cmd_peer,
 	.summary = "List the partners' nodes, or test the way to one.",
 	.synopsis =
-		"-C DIR peer list [--json]\n"
-		"-C DIR peer test MEMBER [--json]",
+		"-C DIR peer list\n"
+		"-C DIR peer test MEMBER",
 	.example = "symbolon -C DIR peer test hku.hk",
 },
 {
