@@ -356,6 +356,76 @@ enum err query_find(struct query *q, uint32_t kind, struct slice name,
 	return e;
 }
 
+enum err query_find_own(struct query *q, uint32_t kind, struct slice name,
+			struct query_record *r)
+{
+	struct slice member, id;
+	uint32_t log;
+
+	if (!log_of_member(q, q->own, &log))
+		return ERR_NOT_FOUND;
+	if (slice_cut(name, '/', &member, &id) && slice_equal(member, q->own))
+		return record_newest(q, log, kind, id, r);
+	return record_newest(q, log, kind, name, r);
+}
+
+enum err query_first(struct query *q, const struct query_record *r,
+		     uint64_t *seq)
+{
+	uint8_t scratch[SCHEMA_SCRATCH_BYTES];
+	struct query_record old;
+	struct places p;
+	struct slice id;
+	enum err e;
+
+	*seq = r->seq;
+	if (!schema_id(r->kind, r->body, scratch, &id))
+		return ERR_OK;
+	e = places_find(q, STORE_BY_ID, r->log, id_value(q, r->kind, id),
+			LIMIT_TXN_RECORDS, &p);
+	for (uint32_t i = p.count; e == ERR_OK && i > 0; i--) {
+		if (p.seq[i - 1] >= r->seq)
+			break;
+		e = record_at(q, r->log, p.seq[i - 1], &old);
+		if (e == ERR_OK && old.kind == r->kind &&
+		    record_has_id(&old, id)) {
+			*seq = old.seq;
+			break;
+		}
+		if (e == ERR_DENIED || e == ERR_UNSUPPORTED)
+			e = ERR_OK;
+	}
+	return e;
+}
+
+enum err query_is_newest(struct query *q, const struct query_record *r,
+			 bool *is)
+{
+	return record_is_newest(q, r, is);
+}
+
+enum err query_learner(struct query *q, uint32_t log, struct slice number,
+		       struct query_record *r)
+{
+	struct places p;
+	enum err e;
+
+	buf_reset(&q->value);
+	buf_put_str(&q->value, "learner/");
+	buf_put(&q->value, number);
+	e = places_find(q, STORE_BY_REF, log, buf_slice(&q->value),
+			PLACES_FIRST, &p);
+	for (uint32_t i = 0; e == ERR_OK && i < p.count; i++) {
+		e = record_at(q, log, p.seq[i], r);
+		if (e == ERR_OK && r->kind == KIND_LEARNER &&
+		    slice_equal(dec_find_str(r->body, "number"), number))
+			return ERR_OK;
+		if (e == ERR_DENIED)
+			e = ERR_OK;
+	}
+	return e == ERR_OK ? ERR_NOT_FOUND : e;
+}
+
 enum err query_log(struct query *q, struct slice member, uint32_t *log)
 {
 	return log_of_member(q, member, log) ? ERR_OK : ERR_NOT_FOUND;

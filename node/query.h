@@ -66,6 +66,19 @@ WARN_UNUSED enum err query_newest(struct query *q, uint32_t log, uint32_t kind,
 WARN_UNUSED enum err query_find(struct query *q, uint32_t kind,
 				struct slice name, struct query_record *r,
 				struct buf *why);
+/* As query_find, in the own log only: ID or OWN/ID. */
+WARN_UNUSED enum err query_find_own(struct query *q, uint32_t kind,
+				    struct slice name, struct query_record *r);
+/* Place of the first version of @r's record in its log. */
+WARN_UNUSED enum err query_first(struct query *q, const struct query_record *r,
+				 uint64_t *seq);
+/* Is there no newer version of @r's record? */
+WARN_UNUSED enum err query_is_newest(struct query *q,
+				     const struct query_record *r, bool *is);
+/* The newest learner record of a learner number; only in the own log.
+ * ERR_NOT_FOUND: none that may be read here. */
+WARN_UNUSED enum err query_learner(struct query *q, uint32_t log,
+				   struct slice number, struct query_record *r);
 /* The status of a credential that counts on @date (YYYY-MM-DD; empty: any
  * date): the newest over all versions of the credential. ERR_NOT_FOUND:
  * there is none, it is valid. */
