@@ -45,6 +45,9 @@ static void set_signing(struct peers *p, enum mesh_signing s)
 	if (before == SIGNING_ALLOWED)
 		return;
 	writer_set_signing(p->home->writer, states[s].state);
+	/* Nothing could be countersigned until now. */
+	if (s == MESH_SIGNING_ALLOWED)
+		p->cosign_ms = 0;
 	if (s == MESH_SIGNING_RECOVERING)
 		log_warn("node", "signing: %s", states[s].text);
 	else

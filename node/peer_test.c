@@ -31,6 +31,7 @@ struct test {
 	struct arena frames;
 	struct value steps;
 	bool ok, ended;
+	bool judged; /* this link: the failure is told */
 	bool said_tls; /* steps that a later address need not repeat */
 	char where[DIAL_TEXT_BYTES];
 	uint64_t pinged_us, round_trip_us;
@@ -154,6 +155,7 @@ static void on_open(struct link *l, const struct digest *spki)
 			       (int)hex.n, (const char *)hex.p);
 		buf_free(&hex);
 		fail(t, PEER_STEP_PIN, ERR_PIN, false, text);
+		t->judged = true;
 		link_refuse(l, ERR_PIN, "your key is not the one in your card");
 		return;
 	}
@@ -216,6 +218,7 @@ static void on_frame(struct link *l, struct slice frame)
 	if (out.closed) {
 		fail(t, PEER_STEP_HELLO, out.why, out.by_peer,
 		     err_text(out.why));
+		t->judged = true;
 		link_close(l, out.why, err_text(out.why));
 	} else if (out.live) {
 		say_hello(t);
@@ -240,8 +243,11 @@ static void on_closed(struct link *l, const struct link_end *e)
 		end(t);
 		return;
 	}
-	fail(t, health_step(e->step), e->code == ERR_OK ? ERR_CLOSED : e->code,
-	     e->theirs, e->text);
+	/* How a link ends whose verdict was given tells nothing more. */
+	if (!t->judged)
+		fail(t, health_step(e->step),
+		     e->code == ERR_OK ? ERR_CLOSED : e->code, e->theirs,
+		     e->text);
 	if (t->ended || t->step >= PEER_STEP_HELLO)
 		give_up(t);
 	else
@@ -278,6 +284,7 @@ static void next_address(struct test *t)
 
 	if (t->address < t->found.count) {
 		dial_format(&t->found.address[t->address], t->where);
+		t->judged = false;
 		t->link = link_dial(&o, &t->found.address[t->address++]);
 	} else if (t->endpoint < t->card->endpoint_count) {
 		dial_resolve(t->loop, t->card->endpoints[t->endpoint++],

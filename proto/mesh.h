@@ -57,7 +57,8 @@ void mesh_set_members(struct mesh *m, uint64_t now_ms,
 		      const struct mesh_members *v);
 
 /* What the driver durably holds of a log. Told for every log at the start
- * (after mesh_set_members), and for the own log after each commit. */
+ * (after mesh_set_members), and after each commit that mesh_applied does not
+ * tell; a countersignature of another's log goes to its owner. */
 struct mesh_held {
 	struct slice origin;
 	uint64_t size; /* records held */

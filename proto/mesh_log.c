@@ -549,20 +549,6 @@ static enum err take_held(struct mesh *m, uint64_t now_ms, uint32_t log,
 	return ERR_OK;
 }
 
-enum err mesh_set_held(struct mesh *m, uint64_t now_ms,
-		       const struct mesh_held *h)
-{
-	uint32_t log = mesh_find_log(m, h->origin);
-	enum err err;
-
-	if (log == UINT32_MAX)
-		return ERR_NOT_FOUND;
-	err = take_held(m, now_ms, log, h);
-	pump_log(m, now_ms, log);
-	mesh_judge_signing(m, now_ms);
-	return err;
-}
-
 /* To the owner and to whom it came from. PROTOCOL.md 9.8. */
 static void send_acks(struct mesh *m, uint64_t from, uint32_t log,
 		      struct slice cosignature)
@@ -574,6 +560,22 @@ static void send_acks(struct mesh *m, uint64_t from, uint32_t log,
 		mesh_ack(m, owner, log, cosignature);
 	if (source != NULL && source != owner && mesh_link_is_up(source))
 		mesh_ack(m, source, log, cosignature);
+}
+
+enum err mesh_set_held(struct mesh *m, uint64_t now_ms,
+		       const struct mesh_held *h)
+{
+	uint32_t log = mesh_find_log(m, h->origin);
+	enum err err;
+
+	if (log == UINT32_MAX)
+		return ERR_NOT_FOUND;
+	err = take_held(m, now_ms, log, h);
+	if (err == ERR_OK && h->cosignature.n > 0 && m->logs[log] != m->own)
+		send_acks(m, MESH_NO_LINK, log, h->cosignature);
+	pump_log(m, now_ms, log);
+	mesh_judge_signing(m, now_ms);
+	return err;
 }
 
 /* The chunk was refused by the driver. */
