@@ -132,7 +132,7 @@ const struct cmd_entry cmd_table[] = {
 	.synopsis =
 		"-C DIR recognise CREDENTIAL... --by MEMBER|all [--purpose P] "
 		"[--programme X] [--as-of DATE] [--at MEMBER] [--explain]\n"
-		"-C DIR recognise FILE --by MEMBER\n"
+		"-C DIR recognise FILE --by MEMBER|all\n"
 		"-C DIR recognise --offer MEMBER/CODE --by MEMBER|all "
 		"[--achieved-on DATE]",
 	.options =
@@ -145,11 +145,58 @@ const struct cmd_entry cmd_table[] = {
 		"  --achieved-on DATE of the course, with --offer\n"
 		"  --offer M/CODE     a course, before anyone enrols\n"
 		"  --at MEMBER        let that member's node answer\n"
+		"  FILE               a proof with content (log proof "
+		"--disclose)\n"
 		"  --explain          what else was considered and why it did "
 		"not count\n",
 	.example =
 		"symbolon -C DIR recognise dtu.dk/DTU-2024-006432 --by hku.hk\n"
 		"symbolon -C DIR recognise --offer dtu.dk/02170 --by all",
+},
+{
+	.name = "credential",
+	.place = CMD_HOME,
+	.run = cmd_credential,
+	.summary = "Show and list credentials; revoke, suspend, reinstate own ones.",
+	.synopsis =
+		"-C DIR credential show ID [--person]\n"
+		"-C DIR credential list [MEMBER] [--offer CODE] [--state STATE]\n"
+		"-C DIR credential revoke|suspend ID...|--from FILE "
+		"--reason CODE [--check]\n"
+		"-C DIR credential reinstate ID...|--from FILE "
+		"[--reason CODE] [--check]",
+	.options =
+		"  --person           also the learner's personal fields, where "
+		"they are held\n"
+		"  --offer CODE       only awards of this course\n"
+		"  --state STATE      only valid, suspended, revoked or "
+		"superseded ones\n"
+		"  --from FILE        ids, one a line\n"
+		"  --reason CODE      issued-in-error, wrong-person, data-error, "
+		"misconduct, ...\n"
+		"  --check            say what would change, change nothing\n",
+	.example =
+		"symbolon -C DIR credential revoke DTU-2024-006432 "
+		"--reason issued-in-error",
+},
+{
+	.name = "log",
+	.place = CMD_HOME,
+	.run = cmd_log,
+	.summary = "Signed heads, portable proofs, re-verification from disk.",
+	.synopsis =
+		"-C DIR log head [MEMBER]\n"
+		"-C DIR log proof MEMBER/ID|MEMBER#PLACE [--disclose] "
+		"[--kind KIND] > FILE\n"
+		"-C DIR log check [MEMBER]",
+	.options =
+		"  --disclose         put the content into the proof, for whoever "
+		"is handed it\n"
+		"  --kind KIND        where records of several kinds have the "
+		"same id\n",
+	.example =
+		"symbolon -C DIR log proof DTU-2024-006432 --disclose > my.proof\n"
+		"symbolon -C DIR log check",
 },
 {
 	.name = "verify",
