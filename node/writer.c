@@ -109,19 +109,6 @@ void writer_change(struct writer_txn *t, struct writer_log *l, bool announce)
 
 /* ---- index entries -------------------------------------------------------- */
 
-void writer_add_entry(void *arg, enum store_index table,
-		      const struct store_entry *e)
-{
-	struct writer_txn *t = arg;
-	struct entry_list *list = &t->w->entries[table];
-
-	if (list->n == list->cap) {
-		list->cap = list->cap > 0 ? list->cap * 2 : 1024;
-		list->e = xrealloc(list->e, list->cap * sizeof(*list->e));
-	}
-	list->e[list->n++] = *e;
-}
-
 static int compare_entries(const void *a, const void *b)
 {
 	const struct store_entry *x = a, *y = b;
@@ -657,12 +644,11 @@ static void free_writer(struct writer *w)
 	free(w->room.leaf);
 	free(w->room.keep);
 	free(w->room.node);
-	buf_wipe(&w->plain);
-	buf_wipe(&w->scratch);
 	arena_free(&w->arena);
 	members_release(w->members);
 	guard_close(w->guard);
-	sealer_close(w->sealer);
+	helper_stop(&w->helper);
+	opener_wipe(&w->opener);
 	wipe(&w->index, sizeof(w->index));
 	pthread_cond_destroy(&w->room_made);
 	pthread_cond_destroy(&w->wake);
@@ -682,11 +668,13 @@ enum err writer_start(const struct writer_options *o, struct writer **out,
 	pthread_cond_init(&w->wake, NULL);
 	pthread_cond_init(&w->room_made, NULL);
 	index_keys_init(&w->index, o->keys->index);
-	w->sealer = sealer_open();
-	buf_init(&w->plain, LIMIT_BODY_BYTES + SEAL_TAG_BYTES);
-	buf_init(&w->scratch, LIMIT_FRAME_BYTES);
+	opener_init(&w->opener);
 	arena_init(&w->arena, LIMIT_FRAME_BYTES);
-	err = writer_check_start(w, why);
+	err = helper_start(&w->helper);
+	if (err != ERR_OK)
+		say(why, "cannot start a thread");
+	else
+		err = writer_check_start(w, why);
 	if (err == ERR_OK && pthread_create(&w->thread, NULL, run, w) != 0) {
 		say(why, "cannot start the writer's thread");
 		err = ERR_IO;

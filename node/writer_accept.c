@@ -8,22 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/dec.h"
-
-/* What becomes of a record's body. */
-enum keep {
-	KEEP_LEAF, /* none came, or it is not for this node */
-	KEEP_MISSING, /* none came, though it is for this node */
-	KEEP_ROW, /* public: salt and body in the row */
-	KEEP_VAULT, /* sealed: salt in the vault, body in the row */
-};
-
-bool writer_is_entitled(const struct writer *w, const struct writer_log *l,
-			uint64_t audience)
-{
-	return audience_admits(audience, w->is_member, l->is_own);
-}
-
 /* ---- room ----------------------------------------------------------------- */
 
 static void make_room(struct accept_room *r, size_t count)
@@ -95,54 +79,6 @@ static enum err fold(struct writer *w, const struct writer_log *l,
 	return err == ERR_OK ? check_final(w, l, after) : err;
 }
 
-/* Open one body, check it against the leaf, collect its index entries. */
-static enum err check_body(struct writer_txn *t, struct writer_log *l,
-			   uint64_t seq, const struct record *r, enum keep *out)
-{
-	struct writer *w = t->w;
-	struct index_item item = { .log = l->log,
-				   .seq = seq,
-				   .own = l->is_own };
-	struct leaf leaf;
-	enum err err;
-
-	*out = KEEP_LEAF;
-	/* A leaf of another form is stored and relayed and means nothing. */
-	if (leaf_decode(r->leaf, &leaf) != ERR_OK ||
-	    !writer_is_entitled(w, l, leaf.audience))
-		return ERR_OK;
-	*out = KEEP_MISSING;
-	if (r->body.n == 0 || r->salt.n == 0)
-		return ERR_OK;
-	buf_reset(&w->plain);
-	err = record_open(r, &l->origin_hash, w->sealer, &w->plain);
-	if (err != ERR_OK)
-		return err;
-	*out = leaf.audience == AUDIENCE_PUBLIC ? KEEP_ROW : KEEP_VAULT;
-	item.kind = leaf.kind;
-	item.body = buf_slice(&w->plain);
-	/* A body's own fault never stops replication. */
-	if (dec_scan(item.body, NULL) == ERR_OK)
-		index_record(&w->index, &item, &w->scratch, writer_add_entry,
-			     t);
-	return ERR_OK;
-}
-
-static enum err check_bodies(struct writer_txn *t, struct writer_log *l,
-			     const struct writer_chunk *c)
-{
-	for (uint32_t i = 0; i < c->count; i++) {
-		enum keep keep;
-		enum err err =
-			check_body(t, l, c->from + i, &c->records[i], &keep);
-
-		if (err != ERR_OK)
-			return err;
-		t->w->room.keep[i] = (uint8_t)keep;
-	}
-	return ERR_OK;
-}
-
 /* ---- puts ----------------------------------------------------------------- */
 
 static void put_record(struct writer_txn *t, struct writer_log *l, uint64_t seq,
@@ -202,7 +138,7 @@ enum err writer_accept(struct writer_txn *t, const struct writer_chunk *c)
 	make_room(&t->w->room, c->count);
 	err = fold(t->w, l, c, &head, &after);
 	if (err == ERR_OK)
-		err = check_bodies(t, l, c);
+		err = check_bodies(t->w, l, c);
 	if (err == ERR_OK)
 		err = put_chunk(t, l, c, &after);
 	if (err == ERR_OK && after.size == head.size)
@@ -230,6 +166,7 @@ enum err writer_repair(struct writer_txn *t, uint32_t log, uint64_t seq,
 {
 	uint8_t leaf[LIMIT_LEAF_BYTES];
 	struct record whole = *r, stored;
+	struct body_check check;
 	struct writer_log *l;
 	bool was_empty;
 	enum keep keep;
@@ -247,7 +184,8 @@ enum err writer_repair(struct writer_txn *t, uint32_t log, uint64_t seq,
 	memcpy(leaf, stored.leaf.p, stored.leaf.n);
 	whole.leaf = slice_of(leaf, stored.leaf.n);
 	was_empty = stored.body.n == 0;
-	err = check_body(t, l, seq, &whole, &keep);
+	check = (struct body_check){ t->w, l, seq, &whole };
+	err = check_body(&t->w->opener, &check, t->w->entries, &keep);
 	if (err != ERR_OK)
 		return err;
 	if (keep == KEEP_LEAF || keep == KEEP_MISSING)

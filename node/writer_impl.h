@@ -2,8 +2,8 @@
  *
  * writer.c runs the thread and makes transactions durable; writer_start.c
  * checks what it starts from; writer_own.c appends own records and signs;
- * writer_accept.c takes chunks and bodies from peers; writer_note.c keeps
- * notes, countersignatures and evidence; writer_member.c keeps rosters and
+ * writer_accept.c takes chunks and bodies from peers, which writer_check.c
+ * opens; writer_note.c keeps notes, countersignatures and evidence; writer_member.c keeps rosters and
  * cards; writer_prepare.c prepares own records on other threads. */
 
 #ifndef NODE_WRITER_IMPL_H
@@ -76,10 +76,47 @@ struct writer_node {
 	struct digest hash;
 };
 
+/* What a thread needs to open bodies. */
+struct opener {
+	struct sealer *sealer; /* owned */
+	struct buf plain; /* one opened body */
+	struct buf scratch; /* index values */
+};
+
+/* What becomes of a record's body. */
+enum keep {
+	KEEP_LEAF, /* none came, or it is not for this node */
+	KEEP_MISSING, /* none came, though it is for this node */
+	KEEP_ROW, /* public: salt and body in the row */
+	KEEP_VAULT, /* sealed: salt in the vault, body in the row */
+};
+
+/* Bodies [from, to) of a chunk, to be opened. */
+struct check_task {
+	struct writer *w;
+	const struct writer_log *log;
+	const struct writer_chunk *chunk;
+	uint32_t from, to;
+	enum err err; /* the result */
+};
+
+/* The thread that opens the second half. */
+struct helper {
+	struct opener opener;
+	struct entry_list entries[INDEX_COUNT]; /* of its half */
+	pthread_t thread;
+	bool runs;
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t wake, ended;
+	struct check_task task;
+	bool has_task, stopping;
+};
+
 struct writer {
 	struct writer_options o; /* what it points to is borrowed */
 	struct index_keys index;
-	struct sealer *sealer; /* owned */
+	struct opener opener;
+	struct helper helper;
 	struct guard *guard; /* owned */
 	uint32_t own_log;
 	bool trusted; /* what the start check found */
@@ -90,8 +127,6 @@ struct writer {
 	bool is_member; /* of the alliance, by @members */
 	uint64_t members_turn; /* counts changes of @members */
 	struct accept_room room;
-	struct buf plain; /* one opened body */
-	struct buf scratch; /* index values */
 	struct arena arena; /* parsed notes; reset for each use */
 	struct entry_list entries[INDEX_COUNT];
 
@@ -144,9 +179,9 @@ WARN_UNUSED enum err writer_touch(struct writer_txn *t, uint32_t log,
 				  struct writer_log **out);
 /* Note that the head was changed: it is put before the commit. */
 void writer_change(struct writer_txn *t, struct writer_log *l, bool announce);
-/* Collect one index entry; index_cb with a writer_txn. */
-void writer_add_entry(void *arg, enum store_index table,
-		      const struct store_entry *e);
+/* Collect one index entry. */
+void entries_add(struct entry_list lists[INDEX_COUNT], enum store_index table,
+		 const struct store_entry *e);
 /* Keep the salt of one record for the vault; of one log in any order, best
  * one after the other. ERR_FULL is sticky in @t; other errors end the
  * process. */
@@ -169,6 +204,27 @@ struct slice writer_note_base(struct slice note);
 /* May this node hold the body of a record of @audience in @l? */
 bool writer_is_entitled(const struct writer *w, const struct writer_log *l,
 			uint64_t audience);
+
+void opener_init(struct opener *h);
+void opener_wipe(struct opener *h);
+WARN_UNUSED enum err helper_start(struct helper *p);
+void helper_stop(struct helper *p); /* also after a failed start */
+
+/* One body to be opened, checked against its leaf and indexed. */
+struct body_check {
+	const struct writer *w;
+	const struct writer_log *log;
+	uint64_t seq;
+	const struct record *record;
+};
+/* ERR_OK: *out says what to keep; entries went into @entries. Else as
+ * record_open. */
+WARN_UNUSED enum err check_body(struct opener *h, const struct body_check *b,
+				struct entry_list *entries, enum keep *out);
+/* All bodies of a chunk, into room.keep and the writer's entries. */
+WARN_UNUSED enum err check_bodies(struct writer *w, const struct writer_log *l,
+				  const struct writer_chunk *c);
+
 /* Verify @note as a head of @l, unless it is the last one that was verified.
  * Errors as writer_accept. */
 WARN_UNUSED enum err writer_verify_note(struct writer_txn *t,

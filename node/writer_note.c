@@ -115,10 +115,10 @@ static enum err keep_cosig(struct writer_txn *t, struct writer_log *l,
 	err = note_verify(note, key, &c.unix_seconds);
 	if (err != ERR_OK)
 		return err;
-	buf_reset(&w->scratch);
-	note_put_sig(sig, &w->scratch);
+	buf_reset(&w->opener.scratch);
+	note_put_sig(sig, &w->opener.scratch);
 	c.witness = slice_str(key->name);
-	c.line = buf_slice(&w->scratch);
+	c.line = buf_slice(&w->opener.scratch);
 	if (!is_newer(t, l, &c))
 		return ERR_EXISTS;
 	return store_cosig_put(t->store, l->log, &c);

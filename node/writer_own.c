@@ -53,7 +53,7 @@ enum err writer_append(struct writer_txn *t, const struct prepared *p,
 		struct store_entry e = p->entries[i].entry;
 
 		e.seq = at;
-		writer_add_entry(t, p->entries[i].index, &e);
+		entries_add(t->w->entries, p->entries[i].index, &e);
 	}
 	l->appended = true;
 	writer_change(t, l, true);
