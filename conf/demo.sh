@@ -53,7 +53,7 @@ free_port() { # on which nothing listens
 	echo "$p"
 }
 serve() { # serve MEMBER
-	node "$1" serve >"$top/$1.out" 2>"$top/$1.log" &
+	"$program" -C "$top/$1" serve >"$top/$1.out" 2>"$top/$1.log" &
 	pid[$1]=$!
 }
 until_true() { # until_true SECONDS COMMAND...

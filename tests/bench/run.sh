@@ -43,7 +43,7 @@ node() {
 	"$program" -C "$top/$m" "$@"
 }
 serve() {
-	node "$1" serve >"$top/$1.out" 2>>"$top/$1.log" &
+	"$program" -C "$top/$1" serve >"$top/$1.out" 2>>"$top/$1.log" &
 	pid[$1]=$!
 }
 stop() {
