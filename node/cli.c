@@ -120,8 +120,10 @@ static int run_there(struct cmd *c, const struct cmd_entry *entry)
 			buf_reset(&why);
 			poll(NULL, 0, BUSY_STEP_MS);
 		}
-		if (cmd_is_cancelled(c))
+		if (cmd_is_cancelled(c)) {
+			cmd_msg(c, "interrupted");
 			goto out;
+		}
 	}
 	if (e)
 		code = say_why(c, e, &why);

@@ -117,6 +117,7 @@ class Node:
         self.dir = directory or lab.path(member)
         self.port = port or free_port()
         self.process = None
+        self.log_start = 0
         self.log = self.dir.rstrip("/") + ".log"
 
     # ---- commands ----
@@ -146,6 +147,7 @@ class Node:
     def start(self, *args, wait=True, binary=None, prefix=()):
         check(self.process is None, f"{self.member} runs already")
         out = open(self.log, "ab")
+        self.log_start = out.tell()
         self.process = subprocess.Popen(
             [*prefix, binary or self.lab.binary, "-C", self.dir, "serve", *args],
             stdin=subprocess.DEVNULL, stdout=out, stderr=out,
@@ -159,8 +161,12 @@ class Node:
     def answers(self):
         check(self.process.poll() is None,
               f"{self.member} ended with {self.process.returncode}", self.tail())
-        return os.path.exists(os.path.join(self.dir, "control.sock")) and \
-            self.run("status", "--json").out.startswith("{")
+        # Not before it listens: a command would open the directory itself.
+        with open(self.log, "rb") as f:
+            f.seek(self.log_start)
+            if b"listening on " not in f.read():
+                return False
+        return self.run("status", "--json").out.startswith("{")
 
     def pid(self):
         return self.process.pid
@@ -201,7 +207,7 @@ class Node:
 
     def status(self):
         r = self.run("status", "--json")
-        check(r.code in (OK, WARNING, CRITICAL), "status failed", r)
+        check(r.code in (OK, UNREACHABLE, WARNING, CRITICAL), "status failed", r)
         return r.json()
 
     def logs(self):
@@ -305,6 +311,64 @@ class Lab:
             shutil.rmtree(self.top, ignore_errors=True)
 
 
+# ---- the control socket, spoken here ----
+
+def _pack(v):
+    """The canonical msgpack of what a RUN needs."""
+    if isinstance(v, int):
+        return bytes([v]) if v < 128 else \
+            (b"\xcc" + bytes([v]) if v < 256 else b"\xcd" + v.to_bytes(2, "big"))
+    if isinstance(v, bytes):
+        return (b"\xc4" + bytes([len(v)]) if len(v) < 256 else
+                b"\xc5" + len(v).to_bytes(2, "big")) + v
+    head = bytes([0x90 | len(v)]) if len(v) < 16 else \
+        b"\xdc" + len(v).to_bytes(2, "big")
+    return head + b"".join(map(_pack, v))
+
+
+def _unpack(b, i=0):
+    t = b[i]
+    if t < 0x80:
+        return t, i + 1
+    if t & 0xf0 == 0x90:
+        out, i = [], i + 1
+        for _ in range(t & 15):
+            v, i = _unpack(b, i)
+            out.append(v)
+        return out, i
+    for tag, n, kind in ((0xcc, 1, int), (0xcd, 2, int), (0xce, 4, int),
+                         (0xc4, 1, bytes), (0xc5, 2, bytes), (0xc6, 4, bytes)):
+        if t == tag:
+            size = int.from_bytes(b[i + 1:i + 1 + n], "big")
+            i += 1 + n
+            return (size, i) if kind is int else (b[i:i + size], i + size)
+    raise ValueError(f"unexpected msgpack byte {t:#x}")
+
+
+def ask(node, *argv):
+    """Run a command in the node without a process: (exit code, JSON)."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(os.path.join(node.dir, "control.sock"))
+        frame = _pack([1, 1, [a.encode() for a in argv], 1, 80])
+        s.sendall(len(frame).to_bytes(4, "big") + frame)
+        out, buffer = b"", b""
+        while True:
+            while len(buffer) < 4 or \
+                    len(buffer) < 4 + int.from_bytes(buffer[:4], "big"):
+                more = s.recv(65536)
+                check(more, "the node hung up", argv, buffer)
+                buffer += more
+            n = int.from_bytes(buffer[:4], "big")
+            m, _ = _unpack(buffer[4:4 + n])
+            buffer = buffer[4 + n:]
+            if m[0] == 16 and m[1] == 1:
+                out += m[2]
+            elif m[0] == 16:
+                raise Failure(f"{argv}: {m[2].decode()}")
+            elif m[0] == 22:
+                return m[1], json.loads(out)
+
+
 # ---- conditions on several nodes ----
 
 def in_touch(nodes, seconds=60):
@@ -322,7 +386,7 @@ def in_touch(nodes, seconds=60):
 
 
 # States of a peer with a link that is up.
-LINKED = ("up", "in sync", "catching up", "live", "syncing", "behind")
+LINKED = ("up",)
 
 
 def in_sync(nodes, seconds=120, members=None):
@@ -353,8 +417,27 @@ def nothing_frozen(nodes):
 # ---- made-up records ----
 
 def offer(i, title="Course", **more):
-    return {"offer": f"C{i:06d}", "version": "1", "type": "course",
-            "title": {"en": f"{title} {i}"}, "ects": 5, **more}
+    return {"offer": f"C{i:06d}", "version": 1, "type": "course",
+            "title": {"en": f"{title} {i}"}, "country": "DK", "ects": 5,
+            "state": "published", **more}
+
+
+def credential(member, i, offer_code, person="Clara", **more):
+    return {"credential": f"A{i:06d}", "offer": offer_code, "offer_version": 1,
+            "subject": {
+                "id": f"urn:schac:personalUniqueCode:int:esi:{member}:s{i:06d}",
+                "given_name": person, "family_name": f"Canary{i}",
+                "birth_date": "2001-02-03"},
+            "issued_on": "2025-02-01", "achieved_on": "2025-01-20", "ects": 5,
+            "grade": {"value": "10", "scheme": "dk-7"}, **more}
+
+
+def rule(i, issuer, code, target="X100", **more):
+    return {"rule": f"r-{i}", "sources": [{"from": issuer, "codes": [code]}],
+            "targets": [{"code": target, "title": f"Target {target}",
+                         "match": "specific"}],
+            "outcome": "full", "state": "active", "purposes": ["credit"],
+            "title": {"en": "Course"}, **more}
 
 
 def ndjson(lab, name, records):
