@@ -356,6 +356,11 @@ void sim_trust(struct sim *s, uint32_t node)
 	s->nodes[node].disk.trusted = true;
 }
 
+void sim_expect_fork(struct sim *s, uint32_t node)
+{
+	s->forked[node] = true;
+}
+
 void sim_disk_full(struct sim *s, uint32_t node, bool full)
 {
 	s->nodes[node].full = full;

@@ -55,6 +55,8 @@ void sim_ask(struct sim *s, uint32_t from, uint32_t to);
 void sim_remove(struct sim *s, uint32_t node, uint32_t at);
 /* Let it believe that its disk is the one it wrote. */
 void sim_trust(struct sim *s, uint32_t node);
+/* Two histories of its log are part of the plan: copies may differ. */
+void sim_expect_fork(struct sim *s, uint32_t node);
 /* A disk full of its own history: bytes are refused until it is called
  * again with false. */
 void sim_disk_full(struct sim *s, uint32_t node, bool full);

@@ -150,6 +150,7 @@ struct sim {
 	struct sim_node nodes[SIM_NODES_MAX];
 	struct sim_conn conns[SIM_CONNS];
 	bool cut[SIM_NODES_MAX][SIM_NODES_MAX]; /* from, to */
+	bool forked[SIM_NODES_MAX]; /* logs, as planned */
 	struct sim_record *records; /* all */
 	struct buf rosters[SIM_DOCS];
 	uint32_t roster_count;
