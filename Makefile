@@ -32,8 +32,7 @@ say := @$(if $V,:,echo ' ')
 objects = $(patsubst %.c,$O/%.o,$(wildcard $1))
 PROTO := $(call objects,proto/*.c)
 NODE := $(filter-out $O/node/main.o,$(call objects,node/*.c))
-LIB := $(call objects,tests/lib/*.c)
-NODELIB := $(call objects,tests/node/lib/*.c)
+LIB := $(call objects,tests/lib/*.c) $(call objects,tests/node/lib/*.c)
 SIM := $(filter-out $O/tests/sim/test_%.o $O/tests/sim/main.o,\
 	$(call objects,tests/sim/*.c))
 programs = $(patsubst %.c,$O/%,$(wildcard $1))
@@ -78,18 +77,19 @@ $O/lib%.a:
 	$(Q)ar rcs $@ $^
 $O/libproto.a: $(PROTO)
 $O/libnode.a: $(NODE)
+$O/libtest.a: $(LIB)
 
 # A test of proto/ links all of proto/ and nothing of node/.
-$O/tests/proto/%: $O/tests/proto/%.o $(LIB) $O/libproto.a
+$O/tests/proto/%: $O/tests/proto/%.o $O/libtest.a $O/libproto.a
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
-$O/tests/node/%: $O/tests/node/%.o $(NODELIB) $(LIB) $O/libnode.a $O/libproto.a
+$O/tests/node/%: $O/tests/node/%.o $O/libtest.a $O/libnode.a $O/libproto.a
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 $O/tests/sim/sim: $O/tests/sim/main.o $(SIM) $O/libproto.a
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-$O/tests/sim/test_%: $O/tests/sim/test_%.o $(SIM) $(LIB) $O/libproto.a
+$O/tests/sim/test_%: $O/tests/sim/test_%.o $(SIM) $O/libtest.a $O/libproto.a
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 $O/tests/bench/%: $O/tests/bench/%.o $O/libnode.a $O/libproto.a
