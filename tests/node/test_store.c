@@ -219,6 +219,53 @@ static void a_file_that_was_cut_short_is_refused(void **state)
 	free(data);
 }
 
+/* Leave free pages at the end of the file: fill an index and empty it. */
+static void free_the_tail(struct fixture *f)
+{
+	struct store_entry e = { .log = 0 };
+
+	for (int turn = 0; turn < 2; turn++) {
+		struct store_txn *t = writing(f);
+
+		for (uint64_t i = 0; i < 20000; i++) {
+			put_u64be(e.hash, i * 0x9e3779b97f4a7c15u);
+			if (turn == 0)
+				ok(store_index_put(t, STORE_BY_ID, &e));
+			else
+				ok(store_index_del(t, STORE_BY_ID, &e));
+		}
+		ok(store_commit(t));
+	}
+	for (int i = 0; i < 4; i++) {
+		struct store_txn *t = writing(f);
+
+		ok(store_meta_put(t, "turn", slice_of(&i, sizeof(i))));
+		ok(store_commit(t));
+	}
+}
+
+static void a_file_that_lacks_only_free_pages_is_taken(void **state)
+{
+	struct fixture *f = *state;
+	char *data = path_join(f->path, "data.mdb");
+	struct store_txn *t;
+	struct slice value;
+	struct stat st;
+
+	free_the_tail(f);
+	store_close(f->store);
+	f->store = NULL;
+	assert_int_equal(stat(data, &st), 0);
+	assert_int_equal(truncate(data, st.st_size - 3 * 4096), 0);
+	ok(open_store(f, MAP_BYTES));
+	t = reading(f);
+	ok(store_meta_get(t, "turn", &value));
+	store_abort(t);
+	add_log(f, "a.example/symbolon/1");
+	append(f, 0, 0, 2000, 3000);
+	free(data);
+}
+
 static void a_file_that_is_no_store_is_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -803,6 +850,7 @@ int main(void)
 		T(an_absent_store_is_not_found_unless_it_may_be_made),
 		T(a_newer_format_is_refused_by_name),
 		T(a_file_that_was_cut_short_is_refused),
+		T(a_file_that_lacks_only_free_pages_is_taken),
 		T(a_file_that_is_no_store_is_refused),
 		T(what_is_aborted_never_was),
 		T(a_reader_may_not_put),
