@@ -125,6 +125,35 @@ const struct cmd_entry cmd_table[] = {
 		"symbolon -C DIR import credentials awards.csv --check",
 },
 {
+	.name = "export",
+	.place = CMD_HOME,
+	.run = cmd_export,
+	.summary = "Write the own records of a kind, ready to be imported again.",
+	.synopsis = "-C DIR export KIND [--format csv|ndjson] [--person]",
+	.options =
+		"  --format F         csv or ndjson; ndjson by default\n"
+		"  --person           credentials with the learners' personal "
+		"fields\n",
+	.example = "symbolon -C DIR export rules --format csv > rules.csv",
+},
+{
+	.name = "changes",
+	.place = CMD_HOME,
+	.run = cmd_changes,
+	.summary = "Tell what has changed in all logs, one JSON line a record.",
+	.synopsis =
+		"-C DIR changes [--since CURSOR] [--kind KIND] [--follow] "
+		"[--person]",
+	.options =
+		"  --since CURSOR     go on behind the line that had this cursor; "
+		"now: only what is new\n"
+		"  --kind KIND        credential, rule, ...: only these\n"
+		"  --follow           wait for more, until interrupted\n"
+		"  --person           with learners' personal fields, where they "
+		"are held\n",
+	.example = "symbolon -C DIR changes --since CURSOR --follow",
+},
+{
 	.name = "recognise",
 	.place = CMD_HOME,
 	.run = cmd_recognise,
