@@ -167,6 +167,36 @@ static const struct value *reason(const struct value *doc, const char *code)
 	return NULL;
 }
 
+static const char *reason_label(const struct value *r)
+{
+	static const char *const labels[][2] = {
+		{ "settle", "to settle" },
+		{ "help", "would help" },
+		{ "state-later", "but" },
+		{ "other-decision", "see also" },
+	};
+
+	for (size_t i = 0; i < sizeof(labels) / sizeof(*labels); i++) {
+		if (is(r, "code", labels[i][0]))
+			return labels[i][1];
+	}
+	return "because";
+}
+
+/* The reason that the heading of an answer that is none gives: not one that
+ * only adds to others. */
+static uint32_t main_reason(const struct value *doc)
+{
+	uint32_t n = count(doc, "reasons");
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (strcmp(reason_label(item(doc, "reasons", i)), "because") ==
+		    0)
+			return i;
+	}
+	return n;
+}
+
 /* ---- Heading ---------------------------------------------------------- */
 
 static const struct {
@@ -213,7 +243,9 @@ static void put_why_open(struct buf *b, const struct value *doc)
 		if (reason(doc, "no-log") != NULL) {
 			buf_put_str(b, "no log of it is held here");
 		} else if (is(doc, "standing", "none")) {
-			buf_put_str(b, "nothing published on ");
+			buf_put_str(b, count(doc, "reasons") > 1
+					       ? "nothing published applies to "
+					       : "nothing published on ");
 			buf_put_str(b, things);
 		} else {
 			buf_put_str(b, "it assesses ");
@@ -221,8 +253,8 @@ static void put_why_open(struct buf *b, const struct value *doc)
 			buf_put_str(b, " individually");
 		}
 		buf_put_str(b, ". This is not a refusal");
-	} else if (count(doc, "reasons") > 0) {
-		put_field(b, item(doc, "reasons", 0), "text");
+	} else if (main_reason(doc) < count(doc, "reasons")) {
+		put_field(b, item(doc, "reasons", main_reason(doc)), "text");
 	}
 }
 
@@ -462,19 +494,17 @@ static void put_part(struct buf *b, const struct value *p)
 
 static void put_reasons(struct buf *b, const struct value *doc)
 {
-	/* The first one is in the heading of an answer that is none. */
-	uint32_t i = is(doc, "outcome", "needs-review") ||
-		     is(doc, "outcome", "not-evaluable");
+	bool in_heading = is(doc, "outcome", "needs-review") ||
+			  is(doc, "outcome", "not-evaluable");
+	uint32_t skip = in_heading ? main_reason(doc) : UINT32_MAX;
 
-	for (; i < count(doc, "reasons"); i++) {
+	for (uint32_t i = 0; i < count(doc, "reasons"); i++) {
 		const struct value *r = item(doc, "reasons", i);
 
-		if (is(r, "code", "nothing-published") &&
-		    count(doc, "subject") < 2)
+		if (i == skip || (is(r, "code", "nothing-published") &&
+				  count(doc, "subject") < 2))
 			continue;
-		label(b, is(r, "code", "settle") ? "to settle"
-			 : is(r, "code", "help") ? "would help"
-						 : "because");
+		label(b, reason_label(r));
 		put_field(b, r, "text");
 		if (has(r, "side")) {
 			buf_put_str(b, " (difference in ");

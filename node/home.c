@@ -206,6 +206,7 @@ enum err home_open(const struct home_options *o, struct home *out,
 	enum err err;
 
 	*out = (struct home){ .lock_fd = -1 };
+	out->heard_ms = xcalloc(LIMIT_LOGS, sizeof(*out->heard_ms));
 	err = open_dir(out, o->dir, why);
 	if (err == ERR_OK)
 		err = read_config(out, why);
@@ -246,6 +247,7 @@ void home_close(struct home *h)
 	/* Last: until here nobody else may have the directory. */
 	if (h->lock_fd >= 0)
 		close(h->lock_fd);
+	free((void *)(uintptr_t)h->heard_ms);
 	free(h->origin);
 	free(h->dir);
 	*h = (struct home){ .lock_fd = -1 };

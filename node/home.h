@@ -24,6 +24,10 @@ struct home {
 	char *origin;           /* own log's origin; owned */
 	struct digest origin_hash;
 	int lock_fd;
+	/* By the store's log number, LIMIT_LOGS: Unix ms when a running node
+	 * last heard a log's origin; newer than what the store keeps. NULL
+	 * or 0: ask the store. */
+	_Atomic uint64_t *heard_ms; /* owned */
 };
 
 struct home_options {

@@ -1,6 +1,7 @@
 #include "node/peer_impl.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -135,6 +136,27 @@ static void arm(struct peers *p)
 		loop_timer_set(p->timer, at > now ? at - now : 0);
 }
 
+/* For questions, which are answered on other threads. */
+static void tell_heard(struct peers *p)
+{
+	uint32_t n = mesh_log_count(p->mesh);
+	struct mesh_log_info info;
+	uint64_t now = peers_now(p);
+
+	if (now < p->heard_ms)
+		return;
+	p->heard_ms = now + PEERS_HEARD_MS;
+	for (uint32_t i = 0; i < n; i++) {
+		mesh_log_info(p->mesh, i, &info);
+		if (p->logs[i].told && p->logs[i].store < LIMIT_LOGS &&
+		    info.heard_ms > 0)
+			atomic_store_explicit(
+				&p->home->heard_ms[p->logs[i].store],
+				peers_unix_ms(p, info.heard_ms),
+				memory_order_relaxed);
+	}
+}
+
 void peers_run(struct peers *p)
 {
 	struct mesh_out out;
@@ -145,6 +167,7 @@ void peers_run(struct peers *p)
 	while (mesh_next(p->mesh, &out))
 		execute(p, &out);
 	p->running = false;
+	tell_heard(p);
 	arm(p);
 }
 
@@ -241,6 +264,7 @@ static void on_chores(void *arg)
 	p->cosign_armed = false;
 	for (uint32_t i = 0; i < n; i++)
 		watch_lag(p, i);
+	tell_heard(p);
 	if (writer_has_room(p->home->writer)) {
 		cosign_due(p, now >= p->cosign_ms);
 		if (now >= p->cosign_ms)

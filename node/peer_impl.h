@@ -15,6 +15,7 @@
 
 #define PEERS_CHORES_MS 1000u /* looks for what is due */
 #define PEERS_MINUTE_MS 60000u
+#define PEERS_HEARD_MS 100u /* between two looks at what was heard */
 #define PEERS_COSIGN_MS 600000u /* an idle log is cosigned again */
 #define PEERS_COSIGN_AGAIN_MS 120u /* after one that came too soon */
 #define PEERS_ROOM_MS 5u /* the writer's queue is full: look again */
@@ -80,7 +81,7 @@ struct peers {
 	struct loop_timer *timer; /* the mesh's deadline */
 	struct loop_timer *chores;
 	struct loop_timer *room; /* waiting is not empty */
-	uint64_t minute_ms, cosign_ms; /* next ones */
+	uint64_t minute_ms, cosign_ms, heard_ms; /* next ones */
 	bool cosign_armed; /* chores come soon for it */
 	bool stopping, stopped;
 	uint64_t stop_ms; /* links are cut then */

@@ -1,5 +1,6 @@
 #include "node/query_impl.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -159,6 +160,18 @@ static enum err index_log(struct query *q, uint32_t log)
 	return e;
 }
 
+/* The store keeps the time once a minute; a running node knows it now. */
+static uint64_t newest_heard(const struct query *q, uint32_t log,
+			     uint64_t stored)
+{
+	uint64_t live = 0;
+
+	if (q->home->heard_ms != NULL && log < LIMIT_LOGS)
+		live = atomic_load_explicit(&q->home->heard_ms[log],
+					    memory_order_relaxed);
+	return live > stored ? live : stored;
+}
+
 struct query_log *log_use(struct query *q, uint32_t log, enum err *e)
 {
 	struct query_log *l = &q->logs[log];
@@ -170,7 +183,7 @@ struct query_log *log_use(struct query *q, uint32_t log, enum err *e)
 	if (*e != ERR_OK)
 		return NULL;
 	l->size = head.frontier.size;
-	l->heard_ms = head.heard_ms;
+	l->heard_ms = newest_heard(q, log, head.heard_ms);
 	l->complete = head.missing == 0 && !head.frozen &&
 		      head.frontier.size == head.noted.size;
 	l->member_kinds = head.member_kinds;

@@ -79,6 +79,26 @@ static bool status_is_readable(struct judge *j, const struct recognise_held *h,
 	return false;
 }
 
+/* What became known after the day asked about is told all the same. */
+static void tell_later(struct judge *j, const struct recognise_held *h,
+		       const struct recognise_record *in_force)
+{
+	const struct recognise_record *newest = in_force;
+	struct slice at, state;
+
+	for (uint32_t i = 0; i < h->status_count; i++) {
+		if (newest == NULL || h->statuses[i].seq > newest->seq)
+			newest = &h->statuses[i];
+	}
+	if (newest == in_force)
+		return;
+	at = dec_find_str(newest->body, "at");
+	state = dec_find_str(newest->body, "state");
+	judge_say(j, &j->reasons, "state-later",
+		  judge_text(j, "%v is %v since %v, after %v", h->id, state,
+			     slice_sub(at, 0, TEXT_DATE_BYTES), j->q->as_of));
+}
+
 static void check_form(struct judge *j, const struct recognise_held *h,
 		       uint32_t kind, struct slice body)
 {
@@ -129,6 +149,7 @@ bool judge_gate(struct judge *j)
 			check_status(j, h, s);
 		else if (s != NULL)
 			readable = false;
+		tell_later(j, h, s);
 		check_dates(j, h);
 	}
 	if (j->cause != NULL) {
