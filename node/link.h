@@ -2,7 +2,7 @@
  *
  * Bytes in, frames out, and back; what frames mean is peer.h's business, who
  * the other side is too: the link gives the SHA-256 of its public key and
- * waits for a verdict. Loop thread only. PROTOCOL.md 2.4, 9.1.
+ * waits for a verdict. Loop thread only. PROTOCOL.md 2.5, 9.1.
  *
  * Happy path:   dial: connecting ->+
  *               accept:            +-> handshake -> open -> closing -> closed

@@ -114,7 +114,7 @@ static bool is_allowed_key(EVP_PKEY *key)
 /* Form only: which key it is, is the member table's business, which the
  * caller asks after the handshake, so that it can say why it refuses. That
  * the other side has the key is proved by CertificateVerify. Dates and names
- * in the certificate mean nothing. PROTOCOL.md 2.4. */
+ * in the certificate mean nothing. PROTOCOL.md 2.5. */
 static int on_verify(X509_STORE_CTX *store, void *arg)
 {
 	X509 *cert = X509_STORE_CTX_get0_cert(store);

@@ -4,7 +4,7 @@
  * self-signed certificate, and it is not a chain, a name or a date that
  * decides but the pin: SHA-256 of the SubjectPublicKeyInfo, which the caller
  * compares with the member table after every handshake (tls_peer). Nothing
- * is taken from openssl.cnf. PROTOCOL.md 2.4.
+ * is taken from openssl.cnf. PROTOCOL.md 2.5.
  *
  * The order of calls: tls_feed what came; tls_handshake until ERR_OK; then
  * tls_read until it gives 0 bytes; every call may append to the output
