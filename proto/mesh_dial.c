@@ -44,14 +44,17 @@ static struct mesh_peer *add_peer(struct mesh *m, uint64_t now_ms,
 	return p;
 }
 
-/* The largest head of a removed member's log that is still accepted. */
+/* The largest head of a removed member's newest log that is still accepted;
+ * its older ones do not grow. */
 static void set_final(struct mesh *m, uint32_t member, uint64_t size)
 {
-	for (uint32_t i = 0; i < m->log_count; i++) {
-		struct replica *r = &m->logs[i]->r;
+	for (uint32_t i = m->log_count; i > 0; i--) {
+		struct replica *r = &m->logs[i - 1]->r;
 
-		if (r->owner == member)
-			r->final = size;
+		if (r->owner != member)
+			continue;
+		r->final = size;
+		size = UINT64_MAX;
 	}
 }
 
