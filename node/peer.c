@@ -496,6 +496,8 @@ void peers_set_members(struct peers *p)
 		if (peer_tell_held(p) != ERR_OK)
 			log_error("node", "what is held of a new member's log "
 					  "cannot be read");
+		peers_run(p); /* removed members are told by the mesh */
+		peer_links_recheck(p);
 	}
 	members_release(before);
 }

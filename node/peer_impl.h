@@ -35,6 +35,7 @@ struct peer_link {
 	bool live;
 	bool peer; /* it is the member's link, not a client's */
 	bool congested; /* the mesh was told */
+	struct digest key; /* SPKI of the other side, once it is in the mesh */
 };
 
 /* A log, by the mesh's index. */
@@ -107,6 +108,8 @@ void peers_cosign_soon(struct peers *p, uint32_t log);
 /* peer_link.c */
 void peer_dial(struct peers *p, uint32_t member, struct slice name);
 void peer_links_cut(struct peers *p);
+/* The members have changed: end the links of keys that are pinned no more. */
+void peer_links_recheck(struct peers *p);
 void peer_forget_trouble(struct peers *p, uint32_t member);
 void peer_send(struct peer_link *l, struct slice frames);
 void peer_shut(struct peer_link *l, enum err why, bool by_peer);

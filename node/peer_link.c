@@ -244,6 +244,25 @@ void peer_links_cut(struct peers *p)
 	}
 }
 
+void peer_links_recheck(struct peers *p)
+{
+	const struct descriptor *card;
+	struct mesh_peer_info info;
+
+	for (struct peer_link *l = p->links; l != NULL; l = l->next) {
+		if (l->id == MESH_NO_LINK ||
+		    l->member >= mesh_member_count(p->mesh))
+			continue;
+		mesh_peer_info(p->mesh, l->member, &info);
+		card = members_by_pin(p->members, &l->key);
+		if (card != NULL && slice_equal(card->member, info.name))
+			continue;
+		mesh_link_lost(p->mesh, peers_now(p), l->id, ERR_PIN);
+		l->id = MESH_NO_LINK;
+		link_refuse(l->link, ERR_PIN, "your key is pinned no more");
+	}
+}
+
 /* ---- dialling ---------------------------------------------------------------- */
 
 static void dial_on(struct dial *d);
@@ -340,7 +359,8 @@ void peer_dial(struct peers *p, uint32_t member, struct slice name)
 /* ---- events of links ---------------------------------------------------------- */
 
 /* Give the link to the mesh, as @member's. */
-static void enter(struct peer_link *l, struct slice member)
+static void enter(struct peer_link *l, struct slice member,
+		  const struct digest *key)
 {
 	struct mesh_link_up up = { .tag = l,
 				   .member = member,
@@ -348,6 +368,7 @@ static void enter(struct peer_link *l, struct slice member)
 	struct peers *p = l->p;
 
 	l->member = mesh_find_member(p->mesh, member);
+	l->key = *key;
 	if (l->dial != NULL) {
 		dial_end(l->dial);
 		l->dial = NULL;
@@ -366,7 +387,7 @@ static void judge_dialled(struct peer_link *l, const struct digest *spki)
 		members_card(l->p->members, slice_str(d->name));
 
 	if (card != NULL && descriptor_has_pin(card, spki)) {
-		enter(l, card->member);
+		enter(l, card->member, spki);
 		return;
 	}
 	note_refusal(l->p, l->link, spki, ERR_PIN,
@@ -392,7 +413,7 @@ static void on_open(struct link *link, const struct digest *spki)
 	}
 	card = members_by_pin(p->members, spki);
 	if (card != NULL && !slice_is(card->member, p->home->config.member)) {
-		enter(l, card->member);
+		enter(l, card->member, spki);
 		return;
 	}
 	note_refusal(p, link, spki, ERR_PIN,
