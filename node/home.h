@@ -12,7 +12,7 @@
 #include "node/writer.h"
 
 struct home {
-	char *dir;              /* absolute path; owned */
+	char *dir; /* absolute path; owned */
 	struct config config;
 	struct keys keys;
 	struct index_keys index;
@@ -20,8 +20,8 @@ struct home {
 	struct vault *vault;
 	struct members_cell *members;
 	struct writer *writer;
-	uint32_t own_log;       /* number in the store */
-	char *origin;           /* own log's origin; owned */
+	uint32_t own_log; /* number in the store */
+	char *origin; /* own log's origin; owned */
 	struct digest origin_hash;
 	int lock_fd;
 	/* By the store's log number, LIMIT_LOGS: Unix ms when a running node
@@ -39,9 +39,9 @@ struct home_options {
 /* ERR_NOT_FOUND: no symbolon.yaml (try init); ERR_BUSY: another process has
  * the lock; else as config_load, keys_load, store_open, writer_start.
  * Standing alone (no `serve`), signing is allowed when writer_is_trusted. */
-WARN_UNUSED enum err home_open(const struct home_options *o,
-			       struct home *out, struct buf *why);
+WARN_UNUSED enum err home_open(const struct home_options *o, struct home *out,
+			       struct buf *why);
 void home_close(struct home *h);
-uint64_t now_ms(void);          /* Unix milliseconds, wall clock */
+uint64_t now_ms(void); /* Unix milliseconds, wall clock */
 
 #endif /* NODE_HOME_H */

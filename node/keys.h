@@ -19,14 +19,16 @@ struct keys {
 	bool has_governance;
 	struct key_pair log;
 	struct key_pair witness;
-	uint8_t index[32];      /* keys the hashes in the indexes */
-	char *tls_key_pem;      /* owned; PKCS#8 */
-	char *tls_cert_pem;     /* owned; self-signed */
+	uint8_t index[32]; /* keys the hashes in the indexes */
+	char *tls_key_pem; /* owned; PKCS#8 */
+	char *tls_cert_pem; /* owned; self-signed */
 	struct digest tls_spki; /* SHA-256 of the SubjectPublicKeyInfo */
 };
 
-/* Make all keys of @member in @dir (made, 0700). ERR_EXISTS: there are keys
- * already; ERR_IO; @why. */
+/* Make all keys of @member in @dir (made, 0700, all or none), with the file
+ * `unused` that tells home_open that they have signed nothing yet.
+ * ERR_EXISTS: there are keys already; ERR_MALFORMED: @member names no log;
+ * ERR_FULL, ERR_DENIED, ERR_IO; @why. */
 WARN_UNUSED enum err keys_create(const char *dir, struct slice member,
 				 struct buf *why);
 /* ERR_NOT_FOUND, ERR_DENIED: mode is not 0600 (path and chmod in @why),

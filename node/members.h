@@ -10,12 +10,12 @@
 #include "proto/roster.h"
 
 struct members {
-	const struct roster *roster;    /* NULL before roster install */
-	struct digest alliance;         /* id: hash of roster version 1 */
+	const struct roster *roster; /* NULL before roster install */
+	struct digest alliance; /* id: hash of roster version 1 */
 	uint32_t card_count;
 	const struct descriptor *cards; /* newest of each, sorted by member */
-	struct arena arena;             /* holds all of it */
-	unsigned refs;                  /* atomic; members_hold/release */
+	struct arena arena; /* holds all of it */
+	unsigned refs; /* atomic; members_hold/release */
 };
 
 struct members_cell;
@@ -32,8 +32,8 @@ bool members_has(const struct members *m, struct slice member);
  * installed. Give: members_release. */
 WARN_UNUSED enum err members_load(struct store_txn *t, struct members **out,
 				  struct buf *why);
-struct members *members_hold(struct members_cell *c);  /* give */
-void members_release(struct members *m);               /* take */
+struct members *members_hold(struct members_cell *c); /* give */
+void members_release(struct members *m); /* take */
 struct members_cell *members_cell_open(struct members *first); /* takes */
 void members_cell_set(struct members_cell *c, struct members *m); /* takes */
 void members_cell_close(struct members_cell *c);

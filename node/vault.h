@@ -16,7 +16,7 @@ struct vault;
 /* @path: directory, made when absent (0700; files 0600). ERR_IO; @why. */
 WARN_UNUSED enum err vault_open(const char *path, struct vault **out,
 				struct buf *why);
-void vault_close(struct vault *v);                /* NULL is fine */
+void vault_close(struct vault *v); /* NULL is fine */
 /* Put @count consecutive salts from @seq. ERR_FULL, ERR_IO. Writer only. */
 WARN_UNUSED enum err vault_put(struct vault *v, uint32_t log, uint64_t seq,
 			       const uint8_t *salts, size_t count);

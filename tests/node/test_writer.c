@@ -839,7 +839,7 @@ static void cards_and_rosters_take_effect_with_their_commit(void **state)
 static void a_spoilt_document_is_refused_and_changes_nothing(void **state)
 {
 	struct fixture *f = *state;
-	struct buf card = nest_card(&f->b, 2);
+	struct buf card = nest_card(&f->b, 3);
 	struct members *before = members_hold(f->a.home.members), *after;
 
 	card.p[card.n - 20] ^= 1;

@@ -29,7 +29,8 @@ void nest_open(struct nest *n);
 void nest_close(struct nest *n); /* the directory stays */
 void nest_free(struct nest *n); /* closes if open; the directory stays */
 
-/* The signed card of the open nest; version @version. Give: buf_free. */
+/* The signed card of the open nest, without a predecessor: it follows no
+ * version but an older one than the last. Give: buf_free. */
 struct buf nest_card(struct nest *n, uint64_t version);
 /* One alliance of these nests, roster and cards installed in all. */
 void nest_ally(struct nest *const *n, size_t count);
