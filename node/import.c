@@ -170,6 +170,7 @@ static bool open_all(struct import *im)
 		return import_fail(im, EXIT_FAILED, e, "no temporary files");
 	import_seen_init(&im->ids, im->tmp);
 	import_seen_init(&im->people, im->tmp);
+	im->ids.with_repeats = true;
 	if (format_of(im) == IMPORT_UNKNOWN)
 		return import_fail(im, EXIT_USAGE, ERR_OK,
 				   "neither .csv nor .ndjson; say --format csv "
@@ -322,6 +323,9 @@ static int compare_conflicts(const void *a, const void *b)
 
 	if (x->line != y->line)
 		return x->line < y->line ? -1 : 1;
+	/* A reason to reject comes before a repeat. */
+	if (x->repeat != y->repeat)
+		return x->repeat ? 1 : -1;
 	return (x->learner ? 1 : 0) - (y->learner ? 1 : 0);
 }
 
@@ -352,32 +356,22 @@ static void add_conflicts(struct import *im, const struct import_seen *s,
 		im->conflicts[im->conflict_count++] = (struct import_conflict){
 			.line = s->clashes[i].line,
 			.other = s->clashes[i].other,
+			.repeat = s->clashes[i].repeat,
 			.learner = learner,
 			.state = (enum import_state)s->clashes[i].mark,
 		};
 }
 
-static void take(uint64_t *count, uint64_t n)
-{
-	*count -= n < *count ? n : *count;
-}
-
 static enum err find_conflicts(struct import *im)
 {
 	uint32_t kept = 0;
-	uint64_t repeats;
+	enum import_state to;
 	enum err e = import_seen_finish(&im->ids);
 
 	if (e == ERR_OK)
 		e = import_seen_finish(&im->people);
 	if (e != ERR_OK)
 		return e;
-	/* A row that says the same again changes nothing. */
-	for (size_t s = IMPORT_NEW; s <= IMPORT_CHANGED; s++) {
-		repeats = im->ids.repeats[s];
-		take(&im->counts[s], repeats);
-		im->counts[IMPORT_UNCHANGED] += repeats;
-	}
 	im->conflicts = xcalloc((size_t)im->ids.clash_count +
 					im->people.clash_count + 1,
 				sizeof(*im->conflicts));
@@ -390,8 +384,10 @@ static enum err find_conflicts(struct import *im)
 		    im->conflicts[i].line == im->conflicts[kept - 1].line)
 			continue;
 		im->conflicts[kept++] = im->conflicts[i];
-		take(&im->counts[im->conflicts[i].state], 1);
-		im->counts[IMPORT_REJECTED]++;
+		to = im->conflicts[i].repeat ? IMPORT_UNCHANGED
+					     : IMPORT_REJECTED;
+		im->counts[im->conflicts[i].state]--;
+		im->counts[to]++;
 	}
 	im->conflict_count = kept;
 	return ERR_OK;
@@ -432,7 +428,7 @@ static bool report_conflicts(struct import *im)
 		e = import_source_next(&im->source, &im->batch, &im->why);
 		for (uint32_t i = 0; i < im->batch.count && e == ERR_OK; i++) {
 			k = import_conflict_at(im, im->batch.records[i].line);
-			if (k != NULL)
+			if (k != NULL && !k->repeat)
 				report_conflict(im, &im->batch.records[i], k);
 		}
 	}
@@ -449,8 +445,9 @@ static bool check_file(struct import *im)
 	e = find_conflicts(im);
 	if (e == ERR_LIMIT)
 		return import_fail(im, EXIT_FAILED, ERR_OK,
-				   "too many rows contradict each other; is "
-				   "the id column the right one?");
+				   "more than a million rows contradict or "
+				   "repeat each other; is the id column the "
+				   "right one?");
 	if (e != ERR_OK)
 		return import_fail(im, EXIT_FAILED, e, "cannot be compared");
 	if (!report_conflicts(im))

@@ -12,10 +12,11 @@
 
 #define IMPORT_BITS_MAX (64u << 20) /* rows whose state is remembered */
 
-/* Rows of which @other_line says something else. */
+/* A row that is not applied because of another. */
 struct import_conflict {
 	uint64_t line;
 	uint64_t other;
+	bool repeat; /* says the same, else it is rejected */
 	bool learner; /* about the learner, not the record */
 	enum import_state state;
 };
@@ -66,8 +67,9 @@ bool import_write(struct import *im);
 
 /* Wait until signing is allowed. False: it is not; said. */
 bool import_may_sign(struct cmd *c);
-/* Hold the lock under which learners get their numbers; -1: cancelled. */
-int import_lock_learners(struct cmd *c, const char *tmp);
+/* Hold the lock under which records are compared and appended: the second of
+ * two imports sees all of the first. -1: cancelled. */
+int import_lock_writing(struct cmd *c, const char *tmp);
 /* A fresh journal entry; its slices live in @a. False: @a is full. */
 bool import_entry(struct journal_entry *e, struct arena *a, const char *kind,
 		  const char *file);

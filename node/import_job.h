@@ -71,7 +71,9 @@ WARN_UNUSED enum err import_run_drain(struct import_run *r);
 WARN_UNUSED enum err import_run_end(struct import_run *r,
 				    const struct journal_entry *end);
 
-/* Position + 1 of the newest record with this by_id entry of @p, and whether
+/* Of what is committed: entries of the running transaction are not seen,
+ * which is why imports append one after the other (import_lock_writing).
+ * Position + 1 of the newest record with this by_id entry of @p, and whether
  * its content is the same; 0: none. */
 WARN_UNUSED enum err import_newest(struct store_txn *t, uint32_t log,
 				   const struct prepared *p, uint64_t *seq_1,

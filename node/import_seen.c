@@ -118,7 +118,8 @@ enum err import_seen_add(struct import_seen *s, const struct import_seen_row *r)
 /* Groups. */
 
 static enum err add_clash(struct import_seen *s,
-			  const struct import_seen_row *r, uint64_t other)
+			  const struct import_seen_row *r, uint64_t other,
+			  bool repeat)
 {
 	if (s->clash_count == IMPORT_CLASHES_MAX)
 		return ERR_LIMIT;
@@ -131,6 +132,7 @@ static enum err add_clash(struct import_seen *s,
 		.line = r->line,
 		.other = other,
 		.mark = r->mark,
+		.repeat = repeat,
 	};
 	return ERR_OK;
 }
@@ -147,13 +149,14 @@ static enum err judge_group(struct import_seen *s,
 	for (size_t i = 0; i < count && e == ERR_OK; i++) {
 		const struct import_seen_row *r = &rows[i];
 
-		if (differs == 0 && i > 0)
-			s->repeats[r->mark & 3]++;
-		else if (differs > 0)
+		if (differs > 0)
 			e = add_clash(s, r,
 				      r->content == rows[0].content
 					      ? rows[differs].line
-					      : rows[0].line);
+					      : rows[0].line,
+				      false);
+		else if (i > 0 && s->with_repeats)
+			e = add_clash(s, r, rows[0].line, true);
 	}
 	return e;
 }

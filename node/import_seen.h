@@ -20,11 +20,13 @@ struct import_seen_row {
 	uint64_t mark : 8; /* the caller's, told back */
 };
 
-/* A row that says something else than @other about the same id. */
+/* A row that says something about the same id as @other, which is before it
+ * or says something else. */
 struct import_clash {
 	uint64_t line;
 	uint64_t other;
 	uint8_t mark;
+	bool repeat; /* it says the same */
 };
 
 struct import_seen {
@@ -35,7 +37,7 @@ struct import_seen {
 	int parts[IMPORT_SEEN_PARTS]; /* descriptors, or -1 */
 	struct import_clash *clashes; /* owned */
 	uint32_t clash_count, clash_cap;
-	uint64_t repeats[4]; /* rows that repeat another, by mark & 3 */
+	bool with_repeats; /* set by the caller: repeats are clashes too */
 };
 
 void import_seen_init(struct import_seen *s, const char *dir);
@@ -43,7 +45,7 @@ void import_seen_free(struct import_seen *s);
 /* ERR_LIMIT: IMPORT_ROWS_MAX; ERR_FULL, ERR_IO: the files. */
 WARN_UNUSED enum err import_seen_add(struct import_seen *s,
 				     const struct import_seen_row *r);
-/* After the last row: fill in clashes, in no order, and repeats. ERR_LIMIT:
+/* After the last row: fill in clashes, in no order. ERR_LIMIT:
  * IMPORT_CLASHES_MAX; ERR_IO. */
 WARN_UNUSED enum err import_seen_finish(struct import_seen *s);
 

@@ -12,6 +12,7 @@
 #include "proto/text.h"
 
 #define READ_BYTES (256u << 10)
+#define START_BYTES 4u /* marks of encodings are in them */
 #define WINDOW_BYTES (LIMIT_LINE_BYTES + READ_BYTES + 4096)
 
 static enum err say(const struct import_source *s, struct buf *why, enum err e,
@@ -325,7 +326,9 @@ static enum err begin(struct import_source *s, struct buf *why)
 	s->index = 0;
 	s->bytes = 0;
 	memset(&s->seen, 0, sizeof(s->seen));
-	e = fill(s, why);
+	do
+		e = fill(s, why);
+	while (e == ERR_OK && !s->ended && s->window.n < START_BYTES);
 	if (e == ERR_OK)
 		e = check_start(s, why);
 	if (e == ERR_OK && s->format == IMPORT_CSV)

@@ -337,7 +337,7 @@ int import_undo(struct cmd *c, uint64_t number, bool check)
 	struct undo u = { .c = c, .check = check };
 	struct buf why;
 	char *tmp = NULL;
-	int learners = -1;
+	int writing = -1;
 	int code = EXIT_FAILED;
 
 	buf_init(&why, 4096);
@@ -352,14 +352,14 @@ int import_undo(struct cmd *c, uint64_t number, bool check)
 	if (code == -1)
 		code = tell(&u, ERR_OK);
 	else if (code == EXIT_OK && (check || import_may_sign(c))) {
-		learners = import_lock_learners(c, tmp);
-		code = learners < 0 ? EXIT_FAILED : tell(&u, run(&u));
+		writing = import_lock_writing(c, tmp);
+		code = writing < 0 ? EXIT_FAILED : tell(&u, run(&u));
 	} else if (code == EXIT_OK) {
 		code = EXIT_FAILED;
 	}
 out:
-	if (learners >= 0)
-		(void)close(learners);
+	if (writing >= 0)
+		(void)close(writing);
 	preparer_wipe(&u.preparer);
 	own_free(&u.own);
 	arena_free(&u.arena);

@@ -62,15 +62,15 @@ bool import_may_sign(struct cmd *c)
 	return false;
 }
 
-int import_lock_learners(struct cmd *c, const char *tmp)
+int import_lock_writing(struct cmd *c, const char *tmp)
 {
-	int fd = import_lock(tmp, "learners");
+	int fd = import_lock(tmp, "writing");
 
 	if (fd < 0)
-		cmd_msg(c, "waiting for another import of credentials to end");
+		cmd_msg(c, "waiting for another import to end");
 	while (fd < 0 && !cmd_is_cancelled(c)) {
 		pause_ms(POLL_MS);
-		fd = import_lock(tmp, "learners");
+		fd = import_lock(tmp, "writing");
 	}
 	return fd;
 }
@@ -421,23 +421,20 @@ bool import_write(struct import *im)
 {
 	struct writing w = { .im = im };
 	const struct home *h = im->c->home;
-	bool credentials = im->plan.schema->kind == KIND_CREDENTIAL;
 	struct journal_entry entry;
 	struct arena a;
 	char token[IMPORT_TOKEN_BYTES + 1] = "";
-	int learners = -1;
+	int writing;
 	int lock;
 	bool ok;
 
 	im->exit = EXIT_FAILED;
 	if (!import_may_sign(im->c))
 		return false;
-	if (credentials) {
-		learners = import_lock_learners(im->c, im->tmp);
-		if (learners < 0)
-			return import_fail(im, EXIT_FAILED, ERR_OK,
-					   "interrupted; nothing was changed");
-	}
+	writing = import_lock_writing(im->c, im->tmp);
+	if (writing < 0)
+		return import_fail(im, EXIT_FAILED, ERR_OK,
+				   "interrupted; nothing was changed");
 	im->exit = EXIT_OK;
 	im->plan.writing = true;
 	arena_init(&a, ENTRY_ARENA_BYTES);
@@ -454,8 +451,7 @@ bool import_write(struct import *im)
 	import_run_close(w.run);
 	import_learners_free(&w.learners);
 	import_unlock(im->tmp, token, lock);
-	if (learners >= 0)
-		(void)close(learners);
+	(void)close(writing);
 	arena_free(&a);
 	return ok;
 }

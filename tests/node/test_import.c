@@ -1,0 +1,1012 @@
+/* Imports that registrars can trust: what is taken, what is refused and how
+ * it is told, and that doing it again changes nothing. */
+
+#define _GNU_SOURCE /* memmem */
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/desk.h"
+#include "node/cmds.h"
+#include "node/import_seen.h"
+#include "tests/lib/shared.h"
+#include "tests/lib/tmp.h"
+
+#define ok(e) assert_int_equal((e), ERR_OK)
+
+/* ---- Fixture -------------------------------------------------------------- */
+
+static int setup(void **state)
+{
+	struct desk *d = xcalloc(1, sizeof(*d));
+
+	desk_open(d, "dtu.dk");
+	*state = d;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	desk_close(*state);
+	free(*state);
+	return 0;
+}
+
+/* ---- Helpers -------------------------------------------------------------- */
+
+static int import(struct desk *d, const char *words)
+{
+	return desk_run(&d->hands, cmd_import, words);
+}
+
+/* Import and expect this exit code and these counts. */
+static void expect(struct desk *d, const char *words, int code,
+		   const char *counts)
+{
+	int got = import(d, words);
+
+	if (got != code)
+		fail_msg("%s: exit %d, not %d:\n%.*s", words, got, code,
+			 (int)d->hands.err.n, (const char *)d->hands.err.p);
+	desk_said(&d->hands, counts);
+}
+
+static const char header[] =
+	"credential,offer,subject_id,given_name,family_name,issued_on,ects,"
+	"grade\n";
+
+static void put_credentials(struct buf *b, unsigned from, unsigned to,
+			    const char *grade)
+{
+	char line[256];
+
+	for (unsigned i = from; i < to; i++) {
+		snprintf(line, sizeof(line),
+			 "C%u,0%u,s%u,Given%u,Family%u,2024-01-20,7.5,%s\n", i,
+			 i % 7, i / 3, i / 3, i / 3, grade);
+		buf_put_str(b, line);
+	}
+}
+
+static void credentials(struct desk *d, const char *name, unsigned from,
+			unsigned to, const char *grade)
+{
+	struct buf b;
+
+	buf_init(&b, 64u << 20);
+	buf_put_str(&b, header);
+	put_credentials(&b, from, to, grade);
+	desk_file(&d->hands, name, buf_slice(&b));
+	buf_free(&b);
+}
+
+static bool holds(struct slice s, const char *text)
+{
+	return s.n > 0 && memmem(s.p, s.n, text, strlen(text)) != NULL;
+}
+
+/* ---- What is taken -------------------------------------------------------- */
+
+static void the_same_file_twice_changes_nothing(void **state)
+{
+	struct desk *d = *state;
+	uint64_t size;
+
+	credentials(d, "a.csv", 0, 10, "B");
+	expect(d, "credentials a.csv", EXIT_OK,
+	       "a.csv: 10 new, 0 changed, 0 unchanged, 0 rejected (import 1)");
+	size = desk_size(d);
+	assert_int_equal(size, 10 + 4); /* and the learners */
+	expect(d, "credentials a.csv", EXIT_OK,
+	       "0 new, 0 changed, 10 unchanged, 0 rejected\n");
+	assert_int_equal(desk_size(d), size);
+}
+
+static void changed_content_is_a_new_version(void **state)
+{
+	struct desk *d = *state;
+
+	credentials(d, "a.csv", 0, 10, "B");
+	expect(d, "credentials a.csv", EXIT_OK, "10 new");
+	credentials(d, "a.csv", 0, 10, "A");
+	expect(d, "credentials a.csv", EXIT_OK, "0 new, 10 changed");
+	assert_int_equal(desk_size(d), 24);
+	expect(d, "credentials a.csv", EXIT_OK, "10 unchanged");
+	credentials(d, "a.csv", 0, 10, "B");
+	expect(d, "credentials a.csv", EXIT_OK, "0 new, 10 changed");
+}
+
+static void a_row_that_repeats_another_is_unchanged(void **state)
+{
+	struct desk *d = *state;
+
+	desk_text(&d->hands, "a.csv",
+		  "credential,offer,subject_id,issued_on\n"
+		  "A1,X,s1,2024-01-01\nA1,X,s1,2024-01-01\n");
+	expect(d, "credentials a.csv --check", EXIT_OK,
+	       "1 new, 0 changed, 1 unchanged, 0 rejected");
+	expect(d, "credentials a.csv", EXIT_OK,
+	       "1 new, 0 changed, 1 unchanged, 0 rejected");
+	assert_int_equal(desk_size(d), 2);
+}
+
+static void check_changes_nothing_and_tells_the_same(void **state)
+{
+	struct desk *d = *state;
+
+	credentials(d, "a.csv", 0, 10, "B");
+	expect(d, "credentials a.csv --check", EXIT_OK,
+	       "10 new, 0 changed, 0 unchanged, 0 rejected (check");
+	assert_int_equal(desk_size(d), 0);
+	desk_text(&d->hands, "b.csv", "credential\nx\n");
+	assert_int_equal(import(d, "credentials b.csv --check"), EXIT_FAILED);
+	desk_text(&d->hands, "c.csv",
+		  "credential,offer,subject_id,issued_on\nA,X,s,2024-02-30\n");
+	expect(d, "credentials c.csv --check", EXIT_PARTLY, "1 rejected");
+	assert_false(desk_has(&d->hands, "c.csv.rejects.csv"));
+}
+
+static void csv_and_ndjson_of_a_record_are_the_same(void **state)
+{
+	struct desk *d = *state;
+
+	desk_text(&d->hands, "a.csv",
+		  "offer,version,type,title_en,title_da,awarding_body,ects,"
+		  "language\n"
+		  "0101,1,course,\"Maths, \"\"1\"\"\",Matematik,dtu.dk,7.50,"
+		  "da|en\n");
+	desk_text(&d->hands, "a.ndjson",
+		  "{\"language\":[\"da\",\"en\"],\"offer\":\"0101\","
+		  "\"version\":1,\"type\":\"course\",\"title\":{\"da\":"
+		  "\"Matematik\",\"en\":\"Maths, \\\"1\\\"\"},\"awarding_body\""
+		  ":[\"dtu.dk\"],\"ects\":7.5,\"hours\":null}\n");
+	expect(d, "offers a.csv", EXIT_OK, "1 new");
+	expect(d, "offers a.ndjson", EXIT_OK, "1 unchanged");
+}
+
+static void csv_comes_in_many_dresses(void **state)
+{
+	static const char *const files[] = {
+		"credential,offer,subject_id,issued_on,ects,grade\n"
+		"A1,X,s1,2024-01-01,2.5,B\nA2,Y,s2,2024-01-02,10,\n",
+		"\xef\xbb\xbf"
+		"credential;offer;subject_id;issued_on;ects;grade\r\n"
+		"A1;X;s1;2024-01-01;2,5;B\r\nA2;Y;s2;2024-01-02;10,00;\r\n",
+		"credential\toffer\tsubject_id\tissued_on\tects\tgrade\n"
+		"A1\tX\ts1\t2024-01-01\t2.50\tB\n\nA2\tY\ts2\t2024-01-02\t10\t",
+		"sep=;\r\n\"credential\";offer;subject_id;issued_on;ects;grade;"
+		"_note\r\n\"A1\";X;s1;\"2024-01-01\";2.5;B;hello\r\n;;;;;;\r\n"
+		"A2;Y;s2;2024-01-02;10.0;;\"a\r\nb\"",
+		"credential,offer,subject_id,issued_on,ects,grade,issuer,\n"
+		"A1,X,s1,2024-01-01,2.5,B,dtu.dk,\nA2,Y,s2,2024-01-02,10,,,\n",
+	};
+	struct desk *d = *state;
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		desk_text(&d->hands, "a.csv", files[i]);
+		expect(d, "credentials a.csv", EXIT_OK,
+		       i == 0 ? "2 new, 0 changed, 0 unchanged, 0 rejected"
+			      : "0 new, 0 changed, 2 unchanged, 0 rejected");
+	}
+}
+
+static void files_are_read_in_pieces_of_any_size(void **state)
+{
+	struct desk *d = *state;
+
+	desk_text(&d->hands, "a.csv",
+		  "\xef\xbb\xbf"
+		  "credential;offer;subject_id;issued_on;given_name\r\n"
+		  "A1;X;s1;2024-01-01;\"Bo \"\"B\"\"\r\nLi\"\r\n"
+		  "A2;X;s2;2024-01-01;");
+	d->hands.cut = true;
+	expect(d, "credentials a.csv", EXIT_OK, "2 new");
+	desk_told(&d->hands, "warning: 1 texts were set in lines");
+	d->hands.cut = false;
+	expect(d, "credentials a.csv", EXIT_OK, "2 unchanged");
+}
+
+static void standard_input_needs_a_format(void **state)
+{
+	struct desk *d = *state;
+
+	credentials(d, "-", 0, 3, "B");
+	assert_int_equal(import(d, "credentials -"), EXIT_USAGE);
+	expect(d, "credentials - --format csv", EXIT_OK, "3 new");
+	assert_int_equal(import(d, "credentials x.txt"), EXIT_USAGE);
+	desk_told(&d->hands, "say --format csv or --format ndjson");
+}
+
+static void future_dates_are_taken_with_a_warning(void **state)
+{
+	struct desk *d = *state;
+
+	desk_text(&d->hands, "a.csv",
+		  "credential,offer,subject_id,issued_on,valid_until\n"
+		  "A1,X,s1,9999-01-01,9999-12-31\n");
+	expect(d, "credentials a.csv --json", EXIT_OK,
+	       "\"rejects\":null,\"warnings\":{\"future-date\":1},"
+	       "\"check\":false,\"import\":1}");
+}
+
+static void several_files_are_imported_in_turn(void **state)
+{
+	struct desk *d = *state;
+
+	credentials(d, "a.csv", 0, 3, "B");
+	credentials(d, "b.csv", 3, 6, "B");
+	desk_text(&d->hands, "c.csv",
+		  "credential,offer,subject_id,issued_on\nA,X,,2024-01-01\n");
+	expect(d, "credentials a.csv c.csv b.csv", EXIT_PARTLY, "b.csv: 3 new");
+	desk_said(&d->hands, "a.csv: 3 new");
+}
+
+/* ---- Learners ------------------------------------------------------------- */
+
+static void a_new_name_is_a_new_version_of_the_same_learner(void **state)
+{
+	struct desk *d = *state;
+
+	desk_text(&d->hands, "a.csv",
+		  "credential,offer,subject_id,family_name,issued_on\n"
+		  "A1,X,s1,Maiden,2024-01-01\nA2,X,s1,Maiden,2024-01-01\n");
+	expect(d, "credentials a.csv", EXIT_OK, "2 new");
+	assert_int_equal(desk_size(d), 3);
+	desk_text(&d->hands, "b.csv",
+		  "credential,offer,subject_id,family_name,issued_on\n"
+		  "A1,X,s1,Married,2024-01-01\n");
+	expect(d, "credentials b.csv", EXIT_OK, "0 new, 1 changed");
+	assert_int_equal(desk_size(d), 4); /* the credential is the same */
+	expect(d, "credentials b.csv", EXIT_OK, "1 unchanged");
+}
+
+static void learners_keep_their_number_over_restarts(void **state)
+{
+	struct desk *d = *state;
+
+	credentials(d, "a.csv", 0, 9, "B");
+	expect(d, "credentials a.csv", EXIT_OK, "9 new");
+	desk_reopen(d);
+	expect(d, "credentials a.csv", EXIT_OK, "9 unchanged");
+	credentials(d, "b.csv", 0, 12, "B");
+	expect(d, "credentials b.csv", EXIT_OK, "3 new, 0 changed, 9 unch");
+	assert_int_equal(desk_size(d), 12 + 4);
+}
+
+static void two_names_of_one_learner_are_both_told(void **state)
+{
+	struct desk *d = *state;
+
+	desk_text(&d->hands, "a.csv",
+		  "credential,offer,subject_id,family_name,issued_on\n"
+		  "A1,X,s1,One,2024-01-01\nA2,X,s2,Two,2024-01-01\n"
+		  "A3,X,s1,Other,2024-01-01\n");
+	expect(d, "credentials a.csv", EXIT_PARTLY, "1 new, 0 changed, 0 unch");
+	desk_told(&d->hands, "a.csv:2: row 2, column subject_id: "
+			     "learner-differs: line 4 gives");
+	desk_told(&d->hands, "a.csv:4: row 4, column subject_id: "
+			     "learner-differs: line 2 gives");
+}
+
+static void personal_values_are_in_no_message(void **state)
+{
+	struct desk *d = *state;
+	static const char *const canaries[] = { "Canary", "s-4711",
+						"1899-99-99" };
+
+	desk_text(&d->hands, "a.csv",
+		  "credential,offer,subject_id,given_name,birth_date,issued_on"
+		  "\nA1,X,s-4711,Canary,1899-99-99,2024-01-01\n"
+		  "A2,X,\"s-4711\t\",Canary,,2024-01-01\n"
+		  "A3,X, s-4711,Canary,,2024-01-01\n"
+		  "A4,X,s-4711,Canary\x01,,2024-01-01\n"
+		  "A5,X,s-4711,Canary,2000-01-01,2024-01-01\n"
+		  "A6,X,s-4711,Canary,2001-01-01,2024-01-01\n");
+	desk_text(&d->hands, "a.ndjson",
+		  "{\"credential\":\"A1\",\"offer\":\"X\",\"issued_on\":"
+		  "\"2024-01-01\",\"subject\":{\"id\":\"s-4711\","
+		  "\"birth_date\":\"1899-99-99\"}}\n"
+		  "{\"credential\":\"A2\",\"subject\":{\"id\":\"s-4711\"} "
+		  "Canary}\n");
+	for (size_t f = 0; f < 2; f++) {
+		import(d,
+		       f == 0 ? "credentials a.csv" : "credentials a.ndjson");
+		for (size_t i = 0; i < 3; i++) {
+			assert_false(
+				holds(buf_slice(&d->hands.out), canaries[i]));
+			assert_false(
+				holds(buf_slice(&d->hands.err), canaries[i]));
+		}
+	}
+	desk_told(&d->hands, "field subject.birth_date: bad-date: the value");
+}
+
+/* ---- What is refused ------------------------------------------------------ */
+
+struct bad_row {
+	const char *row;
+	const char *told;
+};
+
+/* Under: credential;offer;subject_id;given_name;issued_on;ects;grade */
+static const struct bad_row bad_rows[] = {
+	{ "A;X;s;N;2024-13-01;1;B",
+	  "column issued_on: bad-date: \"2024-13-01\" is not a date that "
+	  "exists; write YYYY-MM-DD" },
+	{ "A;X;s;N;;1;B", "column issued_on: missing-field: a required field" },
+	{ "A;X;;N;2024-01-01;1;B", "column subject_id: missing-field" },
+	{ ";X;s;N;2024-01-01;1;B", "column credential: missing-field" },
+	{ "A;X;s;N;2024-01-01;2,555;B",
+	  "column ects: bad-number: \"2,555\" is not a number with at most two "
+	  "decimals" },
+	{ "A;X;s;N;2024-01-01;-1;B", "column ects: bad-number" },
+	{ "A;X;s;N;2024-01-01;1e1;B", "column ects: bad-number" },
+	{ "1,23457E+12;X;s;N;2024-01-01;1;B",
+	  "column credential: spreadsheet-id: \"1,23457E+12\" was changed by a "
+	  "spreadsheet; format the column as text" },
+	{ "=\"001\";X;s;N;2024-01-01;1;B",
+	  "column credential: spreadsheet-id" },
+	{ "A;X;s;N;2024-01-01;1", "too-few-cells" },
+	{ "A;X;s;N;2024-01-01;1;B;B", "too-many-cells" },
+	{ "A;X;s;\"N\"N;2024-01-01;1;B", "text-after-quote" },
+	{ "A ;X;s;N;2024-01-01;1;B", "column credential: bad-id" },
+	{ "A;X;s;N\x07;2024-01-01;1;B",
+	  "column given_name: control-character" },
+	{ "A;X;s;N\xff;2024-01-01;1;B", "bad-encoding" },
+};
+
+static void bad_rows_are_told_with_line_column_code_and_cure(void **state)
+{
+	struct desk *d = *state;
+	char file[1024];
+
+	for (size_t i = 0; i < sizeof(bad_rows) / sizeof(bad_rows[0]); i++) {
+		snprintf(file, sizeof(file),
+			 "credential;offer;subject_id;given_name;issued_on;"
+			 "ects;grade\nG1;X;t;\"N\xc3\xb8\nN\";2024-01-01;1;B\n"
+			 "%s\n",
+			 bad_rows[i].row);
+		desk_text(&d->hands, "a.csv", file);
+		expect(d, "credentials a.csv --check", EXIT_PARTLY,
+		       "1 rejected");
+		desk_told(&d->hands, "a.csv:4: row 3");
+		desk_told(&d->hands, bad_rows[i].told);
+	}
+}
+
+struct bad_file {
+	const char *name;
+	const char *text;
+	const char *told;
+};
+
+static const struct bad_file bad_files[] = {
+	{ "a.csv", "", "is empty; the first line must name the columns" },
+	{ "a.csv", "credential,ofer,subject_id,issued_on\n",
+	  "a.csv:1: column ofer: unknown-column: the column is not known; did "
+	  "you mean offer?" },
+	{ "a.csv", "credential,offer,offer,subject_id,issued_on\n",
+	  "column offer: duplicate-column" },
+	{ "a.csv", "credential,subject_id,issued_on\n",
+	  "column offer: missing-column" },
+	{ "a.csv", "credential,offer,issued_on\n",
+	  "column subject_id: missing-column" },
+	{ "a.csv", "credential,offer,subject_id,issued_on\nA,X,s,\"2024\n",
+	  "a.csv:2: a quote that is opened in this record is never closed" },
+	{ "a.csv",
+	  "credential,offer,subject_id,given_name,issued_on\n"
+	  "A,X,s,Gr\xfc\xdf"
+	  "e,2024-01-01\n",
+	  "a.csv:2: row 2: bad-encoding: the line is not UTF-8; it looks like "
+	  "ISO 8859-1 (Latin-1); save as \"CSV UTF-8\", or: iconv -f "
+	  "ISO-8859-1 -t UTF-8" },
+	{ "a.csv",
+	  "credential,offer,subject_id,given_name,issued_on\n"
+	  "A,X,s,\x8a,2024-01-01\n",
+	  "it looks like Windows-1252" },
+	{ "a.csv",
+	  "\xff\xfe"
+	  "c",
+	  "is UTF-16, not UTF-8" },
+	{ "a.csv", "PK\x03\x04zip", "is a spreadsheet or an archive" },
+	{ "a.csv", "credential,offer\rA,B\r", "its lines end with CR alone" },
+};
+
+static void files_that_cannot_be_read_are_refused_whole(void **state)
+{
+	struct desk *d = *state;
+
+	for (size_t i = 0; i < sizeof(bad_files) / sizeof(bad_files[0]); i++) {
+		desk_text(&d->hands, bad_files[i].name, bad_files[i].text);
+		assert_int_equal(import(d, "credentials a.csv"), EXIT_FAILED);
+		desk_told(&d->hands, bad_files[i].told);
+	}
+	assert_int_equal(import(d, "credentials missing.csv"), EXIT_FAILED);
+	desk_told(&d->hands, "missing.csv: no such file");
+	assert_int_equal(desk_size(d), 0);
+}
+
+static void utf16_without_a_mark_is_named(void **state)
+{
+	struct desk *d = *state;
+
+	desk_file(&d->hands, "a.csv", SLICE_LIT("c\0r\0e\0d\0"));
+	assert_int_equal(import(d, "credentials a.csv"), EXIT_FAILED);
+	desk_told(&d->hands, "is UTF-16, not UTF-8");
+}
+
+static void a_line_over_the_limit_is_refused(void **state)
+{
+	struct desk *d = *state;
+	struct buf b;
+
+	buf_init(&b, 8u << 20);
+	buf_put_str(&b, "credential,offer,subject_id,issued_on\nA,");
+	memset(buf_extend(&b, LIMIT_LINE_BYTES), 'x', LIMIT_LINE_BYTES);
+	desk_file(&d->hands, "a.csv", buf_slice(&b));
+	assert_int_equal(import(d, "credentials a.csv"), EXIT_FAILED);
+	desk_told(&d->hands, "longer than 1 MiB");
+	buf_free(&b);
+}
+
+static const struct bad_row bad_lines[] = {
+	{ "{\"offer\":\"X\",\"offer\":\"Y\"}", "duplicate-name" },
+	{ "{\"offer\":\"X\",\"tpye\":\"course\"}",
+	  "field tpye: unknown-field: the field is not known" },
+	{ "{\"offer\":1,\"type\":\"course\"}",
+	  "field offer: wrong-type: the value is of another type; write a "
+	  "text in quotes" },
+	{ "{\"offer\":\"X\",\"type\":\"course\",\"title\":\"T\"}",
+	  "field title: wrong-type" },
+	{ "{\"offer\":\"X\",\"type\":\"curse\",\"title\":{\"en\":\"T\"}}",
+	  "field type: unknown-value: \"curse\" is none of the values; one of "
+	  "micro-credential, course, module, programme" },
+	{ "{\"offer\":\"X\",\"type\":\"course\",\"title\":{\"EN\":\"T\"}}",
+	  "field title: bad-language" },
+	{ "{\"offer\":\"X\",\"type\":\"course\",\"title\":{\"en\":\"T\"},"
+	  "\"ects\":2.555}",
+	  "field ects: bad-number" },
+	{ "{\"offer\":\"X\",\"type\":\"course\",\"title\":{\"en\":\"T\"},"
+	  "\"language\":[\"en\",\"\"]}",
+	  "field language[1]: empty-item" },
+	{ "{\"offer\":\"X\",\"type\":\"course\",\"title\":{\"en\":\"T\"},"
+	  "\"issuer\":\"hku.hk\"}",
+	  "field issuer: other-member: \"hku.hk\" is not the member" },
+	{ "{\"offer\":\"X\",\"type\":\"micro-credential\",\"title\":{\"en\":"
+	  "\"T\"}}",
+	  "missing-element: element 3 of Annex I" },
+	{ "{\"offer\":\"X\"", "bad-json" },
+	{ "[]", "wrong-type: the record is no object" },
+	{ "{\"a\":[[[[[[[[1]]]]]]]]}", "too-deep" },
+	{ "{\"offer\":\"\xff\"}", "bad-encoding" },
+	{ "{\"offer\":\"a\\u0000b\"}", "bad-json" },
+};
+
+static void bad_lines_are_told_by_field(void **state)
+{
+	struct desk *d = *state;
+	char file[1024];
+
+	for (size_t i = 0; i < sizeof(bad_lines) / sizeof(bad_lines[0]); i++) {
+		snprintf(file, sizeof(file),
+			 "\n{\"offer\":\"G\",\"type\":\"course\",\"title\":"
+			 "{\"da\":\"\xc3\xb8\"}}\n%s\n",
+			 bad_lines[i].row);
+		desk_text(&d->hands, "a.ndjson", file);
+		expect(d, "offers a.ndjson --check", EXIT_PARTLY, "1 rejected");
+		desk_told(&d->hands, "a.ndjson:3: row 3");
+		desk_told(&d->hands, bad_lines[i].told);
+	}
+}
+
+static void one_id_with_two_contents_rejects_both(void **state)
+{
+	struct desk *d = *state;
+
+	desk_text(&d->hands, "a.csv",
+		  "credential,offer,subject_id,issued_on,grade\n"
+		  "A1,X,s1,2024-01-01,A\nA2,X,s1,2024-01-01,A\n"
+		  "A1,X,s1,2024-01-01,B\nA1,X,s1,2024-01-01,A\n");
+	expect(d, "credentials a.csv", EXIT_PARTLY,
+	       "1 new, 0 changed, 0 unchanged, 3 rejected");
+	desk_told(&d->hands, "a.csv:2: row 2, column credential: id-twice: the "
+			     "same id is in line 4 with other content");
+	desk_told(&d->hands, "a.csv:4: row 4, column credential: id-twice: the "
+			     "same id is in line 2");
+	desk_told(&d->hands, "a.csv:5: row 5, column credential: id-twice: the "
+			     "same id is in line 4");
+	assert_true(holds(desk_read(&d->hands, "a.csv.rejects.csv"),
+			  "A1,X,s1,2024-01-01,B,4,id-twice,"));
+}
+
+/* ---- Rejects -------------------------------------------------------------- */
+
+static void rejected_rows_import_again_once_mended(void **state)
+{
+	struct desk *d = *state;
+	struct slice s;
+	char text[2048];
+	char *at;
+
+	desk_text(&d->hands, "a.csv",
+		  "credential;offer;subject_id;issued_on;grade\r\n"
+		  "A1;X;s1;2024-01-01;A\r\n\"A2\";X;s2;2024-99-01;\"A;A\"\r\n");
+	expect(d, "credentials a.csv", EXIT_PARTLY, "1 new");
+	s = desk_read(&d->hands, "a.csv.rejects.csv");
+	snprintf(text, sizeof(text), "%.*s", (int)s.n, (const char *)s.p);
+	assert_string_equal(
+		text, "credential;offer;subject_id;issued_on;grade;_line;_code;"
+		      "_message\r\n"
+		      "\"A2\";X;s2;2024-99-01;\"A;A\";3;bad-date;\"issued_on: "
+		      "\"\"2024-99-01\"\" is not a date that exists; write "
+		      "YYYY-MM-DD, such as 2026-01-31\"\r\n");
+	expect(d, "credentials a.csv.rejects.csv", EXIT_PARTLY, "1 rejected");
+	/* Notes do not pile up. */
+	s = desk_read(&d->hands, "a.csv.rejects.csv.rejects.csv");
+	assert_true(holds(s, "\"A;A\";2;bad-date;"));
+	assert_false(holds(s, "3;bad-date"));
+	at = strstr(text, "2024-99");
+	at[5] = '0';
+	at = strstr(at, "2024-99");
+	desk_text(&d->hands, "b.csv", text);
+	expect(d, "credentials b.csv", EXIT_OK, "1 new");
+}
+
+static void rejected_lines_import_again_once_mended(void **state)
+{
+	struct desk *d = *state;
+	struct slice s;
+	char text[2048];
+	char *at;
+
+	desk_text(&d->hands, "a.ndjson",
+		  "{\"offer\":\"A\",\"type\":\"xourse\",\"title\":{\"en\":"
+		  "\"T\"}}\n"
+		  "{\"offer\":\"B\",\"type\":\"course\",\"title\":{\"en\":\"x"
+		  "T\"}\n{ }\n{\"offer\":\"\xe6\"}\n"
+		  "{\"offer\":\"C\",\"type\":\"course\",\"title\":{\"en\":"
+		  "\"\xc3\x86\"}}\n");
+	expect(d, "offers a.ndjson", EXIT_PARTLY,
+	       "1 new, 0 changed, 0 "
+	       "unchanged, 4 rejected");
+	s = desk_read(&d->hands, "a.ndjson.rejects.ndjson");
+	snprintf(text, sizeof(text), "%.*s", (int)s.n, (const char *)s.p);
+	assert_non_null(strstr(text, "\"T\"},\"_line\":1,\"_code\":\"unknown-"
+				     "value\",\"_message\":\"type: "));
+	assert_non_null(strstr(text, "{\"_line\":2,\"_code\":\"bad-json\""));
+	assert_non_null(strstr(text, "\n{ \"_line\":3,"));
+	assert_non_null(strstr(text, "\n{\"offer\":\"\xe6\"}\n"));
+	assert_int_equal(import(d, "offers a.ndjson.rejects.ndjson"),
+			 EXIT_FAILED);
+	at = strstr(text, "xourse");
+	*at = 'c';
+	at = strstr(text, "x");
+	while (at != NULL && strncmp(at, "xT", 2) != 0)
+		at = strstr(at + 1, "x");
+	assert_non_null(at);
+	/* xT\"} becomes TT\"}} */
+	memcpy(at, "\\\\T", 0);
+	*at = 'T';
+	at = strstr(at, "}\"}");
+	assert_non_null(at);
+	memmove(at + 1, at, strlen(at) + 1);
+	at[1] = '}';
+	*strstr(text, "{ \"_line\":3") = '\0';
+	desk_text(&d->hands, "b.ndjson", text);
+	expect(d, "offers b.ndjson", EXIT_OK, "2 new");
+}
+
+static void only_twenty_are_shown_and_all_are_counted(void **state)
+{
+	struct desk *d = *state;
+	struct buf b;
+	char line[64];
+
+	buf_init(&b, 1 << 20);
+	buf_put_str(&b, "credential,offer,subject_id,issued_on\n");
+	for (unsigned i = 0; i < 25; i++) {
+		snprintf(line, sizeof(line), "A%u,X,s,2024-02-%u\n", i, 30 + i);
+		buf_put_str(&b, line);
+	}
+	desk_file(&d->hands, "a.csv", buf_slice(&b));
+	buf_free(&b);
+	expect(d, "credentials a.csv", EXIT_PARTLY, "25 rejected");
+	desk_told(&d->hands, "a.csv:21: row 21");
+	assert_false(holds(buf_slice(&d->hands.err), "a.csv:22: row 22"));
+	desk_told(&d->hands, "a.csv: 5 more rows were rejected");
+	desk_told(&d->hands, "25  bad-date");
+	assert_true(holds(desk_read(&d->hands, "a.csv.rejects.csv"),
+			  "A24,X,s,2024-02-54,26,bad-date"));
+}
+
+/* ---- Limits --------------------------------------------------------------- */
+
+static void max_rejects_refuses_the_whole_file(void **state)
+{
+	struct desk *d = *state;
+
+	desk_text(&d->hands, "a.csv",
+		  "credential,offer,subject_id,issued_on\n"
+		  "A1,X,s,2024-01-01\nA2,X,s,2024-02-30\nA3,X,s,2024-02-31\n");
+	assert_int_equal(import(d, "credentials a.csv --max-rejects 1"),
+			 EXIT_REFUSED);
+	desk_told(&d->hands, "2 rows rejected, --max-rejects allows 1; nothing "
+			     "was changed");
+	assert_int_equal(desk_size(d), 0);
+	assert_true(desk_has(&d->hands, "a.csv.rejects.csv"));
+	expect(d, "credentials a.csv --max-rejects 2", EXIT_PARTLY, "1 new");
+}
+
+static void max_changed_refuses_the_whole_file(void **state)
+{
+	struct desk *d = *state;
+	uint64_t size;
+
+	credentials(d, "a.csv", 0, 100, "B");
+	expect(d, "credentials a.csv", EXIT_OK, "100 new");
+	size = desk_size(d);
+	credentials(d, "b.csv", 0, 100, "A");
+	assert_int_equal(import(d, "credentials b.csv"), EXIT_REFUSED);
+	desk_told(&d->hands, "100 of 100 rows would change records that are "
+			     "there, --max-changed allows 20 %");
+	assert_int_equal(desk_size(d), size);
+	assert_int_equal(import(d, "credentials b.csv --max-changed 99"),
+			 EXIT_REFUSED);
+	/* A few rows are never too many. */
+	credentials(d, "c.csv", 0, 10, "A");
+	expect(d, "credentials c.csv", EXIT_OK, "10 changed");
+	expect(d, "credentials b.csv --max-changed 100", EXIT_OK,
+	       "90 changed, 10 unchanged");
+}
+
+static void
+an_interruption_changes_nothing_or_leaves_whole_batches(void **state)
+{
+	struct desk *d = *state;
+	int code;
+
+	credentials(d, "a.csv", 0, 20000, "B");
+	d->hands.cancel_after = 2;
+	assert_int_equal(import(d, "credentials a.csv"), EXIT_FAILED);
+	desk_told(&d->hands, "interrupted; nothing was changed");
+	assert_int_equal(desk_size(d), 0);
+	d->hands.cancel_after = 7;
+	code = import(d, "credentials a.csv");
+	d->hands.cancel_after = -1;
+	assert_int_equal(code, EXIT_FAILED);
+	desk_told(&d->hands,
+		  "run the same command again: rows that are in stay "
+		  "as they are");
+	assert_true(desk_size(d) > 0);
+	assert_int_equal(import(d, "list"), EXIT_OK);
+	desk_said(&d->hands, "stopped");
+	assert_int_equal(import(d, "credentials a.csv"), EXIT_OK);
+	expect(d, "credentials a.csv", EXIT_OK, "20000 unchanged");
+	assert_int_equal(desk_size(d), 20000 + 6667);
+	nest_check(&d->nest, slice_str(d->nest.home.origin));
+}
+
+/* ---- Statuses ------------------------------------------------------------- */
+
+static void a_status_needs_its_credential(void **state)
+{
+	struct desk *d = *state;
+	static const char text[] =
+		"credential,state,reason,at,successor\n"
+		"C1,suspended,under-investigation,2026-01-02,\n"
+		"dtu.dk/C2,superseded,replaced,2026-01-02T10:00:00Z,C1\n";
+
+	desk_text(&d->hands, "s.csv", text);
+	expect(d, "statuses s.csv", EXIT_PARTLY, "2 rejected");
+	desk_told(&d->hands, "s.csv:2: row 2, column credential: "
+			     "unknown-credential: there is no such credential");
+	credentials(d, "a.csv", 0, 3, "B");
+	expect(d, "credentials a.csv", EXIT_OK, "3 new");
+	expect(d, "statuses s.csv", EXIT_OK, "2 new");
+	expect(d, "statuses s.csv", EXIT_OK, "2 unchanged");
+	/* A changed credential keeps its statuses. */
+	credentials(d, "a.csv", 0, 3, "A");
+	expect(d, "credentials a.csv", EXIT_OK, "3 changed");
+	expect(d, "statuses s.csv", EXIT_OK, "2 unchanged");
+	assert_int_equal(import(d, "statuses s.csv --audience own"),
+			 EXIT_USAGE);
+}
+
+static void a_status_needs_its_reason(void **state)
+{
+	struct desk *d = *state;
+
+	credentials(d, "a.csv", 0, 3, "B");
+	expect(d, "credentials a.csv", EXIT_OK, "3 new");
+	desk_text(&d->hands, "s.csv",
+		  "credential,state,reason\nC0,revoked,\nC1,superseded,replaced"
+		  "\nC2,valid,\nC2,gone,\n");
+	expect(d, "statuses s.csv", EXIT_PARTLY,
+	       "1 new, 0 changed, 0 "
+	       "unchanged, 3 rejected");
+	desk_told(&d->hands, "column reason: missing-field: a status other");
+	desk_told(&d->hands, "column successor: missing-field");
+	desk_told(&d->hands, "column state: unknown-value: \"gone\"");
+}
+
+/* ---- Audience ------------------------------------------------------------- */
+
+static void another_audience_is_a_change(void **state)
+{
+	struct desk *d = *state;
+
+	credentials(d, "a.csv", 0, 3, "B");
+	expect(d, "credentials a.csv --audience own", EXIT_OK, "3 new");
+	expect(d, "credentials a.csv", EXIT_OK, "3 unchanged");
+	expect(d, "credentials a.csv --audience own", EXIT_OK, "3 unchanged");
+	expect(d, "credentials a.csv --audience members", EXIT_OK, "3 changed");
+	expect(d, "credentials a.csv --audience members", EXIT_OK,
+	       "3 unchanged");
+	assert_int_equal(import(d, "credentials a.csv --audience all"),
+			 EXIT_USAGE);
+}
+
+/* ---- Undo ----------------------------------------------------------------- */
+
+static void undo_brings_earlier_content_back(void **state)
+{
+	struct desk *d = *state;
+	uint64_t size;
+
+	credentials(d, "a.csv", 0, 9, "B");
+	credentials(d, "b.csv", 3, 12, "A");
+	expect(d, "credentials a.csv", EXIT_OK, "9 new");
+	expect(d, "credentials b.csv", EXIT_OK, "3 new, 6 changed");
+	size = desk_size(d);
+	expect(d, "undo 2 --check", EXIT_OK,
+	       "6 records brought back, 3 "
+	       "withdrawn, 0 left");
+	assert_int_equal(desk_size(d), size);
+	expect(d, "undo 2", EXIT_OK,
+	       "6 records brought back, 3 withdrawn, 0 "
+	       "left");
+	expect(d, "credentials a.csv", EXIT_OK, "9 unchanged");
+	size = desk_size(d);
+	assert_int_equal(import(d, "undo 2"), EXIT_OK);
+	desk_told(&d->hands, "import 2 was undone before (by 3)");
+	assert_int_equal(desk_size(d), size);
+	expect(d, "list", EXIT_OK, "undone");
+	expect(d, "list --json", EXIT_OK, "\"undone_by\":3");
+	expect(d, "show 3", EXIT_OK, "undo of 2");
+	assert_int_equal(import(d, "show 9"), EXIT_FAILED);
+}
+
+static void what_was_changed_since_is_left_alone(void **state)
+{
+	struct desk *d = *state;
+
+	credentials(d, "a.csv", 0, 9, "B");
+	credentials(d, "b.csv", 0, 3, "A");
+	expect(d, "credentials a.csv", EXIT_OK, "9 new");
+	expect(d, "credentials b.csv", EXIT_OK, "3 changed");
+	expect(d, "undo 1", EXIT_OK,
+	       "0 records brought back, 6 withdrawn, 3 "
+	       "left");
+	expect(d, "credentials b.csv", EXIT_OK, "3 unchanged");
+}
+
+static void a_credential_that_comes_again_is_reinstated(void **state)
+{
+	struct desk *d = *state;
+
+	credentials(d, "a.csv", 0, 9, "B");
+	expect(d, "credentials a.csv", EXIT_OK, "9 new");
+	expect(d, "undo 1", EXIT_OK, "9 withdrawn");
+	expect(d, "credentials a.csv --check", EXIT_OK, "0 new, 9 changed");
+	expect(d, "credentials a.csv", EXIT_OK, "0 new, 9 changed");
+	expect(d, "credentials a.csv", EXIT_OK, "9 unchanged");
+}
+
+static void offers_and_rules_are_withdrawn(void **state)
+{
+	struct desk *d = *state;
+
+	desk_text(&d->hands, "o.csv",
+		  "offer,type,title_en\nX,course,T\nY,course,T\n");
+	expect(d, "offers o.csv", EXIT_OK, "2 new");
+	expect(d, "undo 1", EXIT_OK, "2 withdrawn");
+	expect(d, "undo 2", EXIT_OK, "2 records brought back");
+	expect(d, "offers o.csv", EXIT_OK, "2 unchanged");
+}
+
+/* ---- Two at once ---------------------------------------------------------- */
+
+struct importer {
+	struct desk_hands hands;
+	const char *words;
+	int code;
+	pthread_t thread;
+};
+
+static void *run_importer(void *arg)
+{
+	struct importer *i = arg;
+
+	i->code = desk_run(&i->hands, cmd_import, i->words);
+	return NULL;
+}
+
+static void two_imports_at_once_are_both_correct(void **state)
+{
+	struct desk *d = *state;
+	struct importer importers[2] = { { .words = "credentials a.csv" },
+					 { .words = "credentials a.csv" } };
+	uint64_t size;
+
+	credentials(d, "a.csv", 0, 9000, "B");
+	for (size_t i = 0; i < 2; i++) {
+		desk_hands_init(&importers[i].hands, &d->nest.home);
+		desk_file(&importers[i].hands, "a.csv",
+			  desk_read(&d->hands, "a.csv"));
+		assert_int_equal(pthread_create(&importers[i].thread, NULL,
+						run_importer, &importers[i]),
+				 0);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		pthread_join(importers[i].thread, NULL);
+		assert_int_equal(importers[i].code, EXIT_OK);
+		desk_hands_free(&importers[i].hands);
+	}
+	size = desk_size(d);
+	assert_int_equal(size, 9000 + 3000);
+	expect(d, "credentials a.csv", EXIT_OK, "9000 unchanged");
+	nest_check(&d->nest, slice_str(d->nest.home.origin));
+}
+
+/* ---- Usage ---------------------------------------------------------------- */
+
+static void wrong_words_are_refused(void **state)
+{
+	static const char *const words[] = {
+		"",
+		"learners a.csv",
+		"things a.csv",
+		"credentials",
+		"credentials a.csv --max-changed 101",
+		"credentials a.csv --max-rejects x",
+		"credentials a.csv --format xml",
+		"undo",
+		"undo x",
+		"show 0",
+		"list 1",
+		"credentials a.csv --chek",
+	};
+	struct desk *d = *state;
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		assert_int_equal(import(d, words[i]), EXIT_USAGE);
+	assert_int_equal(import(d, "credentials a.csv --wait 1"),
+			 EXIT_UNREACHABLE);
+	assert_int_equal(import(d, "undo 1"), EXIT_FAILED);
+}
+
+/* ---- Clashes in large files ----------------------------------------------- */
+
+static void clashes_are_found_in_files_beyond_memory(void **state)
+{
+	const uint64_t rows = IMPORT_SEEN_MAX + 1000;
+	char *dir = tmp_make();
+	struct import_seen s;
+	unsigned repeats = 0;
+
+	(void)state;
+	import_seen_init(&s, dir);
+	for (uint64_t i = 0; i < rows; i++) {
+		/* Spread over the parts; the last ten repeat the first. */
+		uint64_t id = (i + 10 < rows ? i : i + 10 - rows) *
+			      0x9e3779b97f4a7c15u;
+		struct import_seen_row r = {
+			.id = id,
+			.content = i + 5 < rows ? 1 : 2,
+			.line = (i + 1) & ((1ull << 56) - 1),
+		};
+
+		ok(import_seen_add(&s, &r));
+	}
+	s.with_repeats = true;
+	ok(import_seen_finish(&s));
+	assert_int_equal(s.clash_count, 15);
+	for (uint32_t i = 0; i < s.clash_count; i++)
+		repeats += s.clashes[i].repeat;
+	assert_int_equal(repeats, 5);
+	import_seen_free(&s);
+	tmp_remove(dir);
+}
+
+/* ---- Real files ----------------------------------------------------------- */
+
+static void shared_file(struct desk *d, const char *name, const char *as)
+{
+	struct buf b = shared_read(name);
+
+	desk_file(&d->hands, as, buf_slice(&b));
+	buf_free(&b);
+}
+
+static void the_catalogue_and_awards_of_dtu_are_taken_as_they_are(void **state)
+{
+	struct desk *d = *state;
+
+	shared_file(d, "alliance/offers-dtu.dk.ndjson", "o.ndjson");
+	shared_file(d, "alliance/credentials-dtu.dk.csv", "c.csv");
+	expect(d, "offers o.ndjson", EXIT_OK,
+	       "1718 new, 0 changed, 0 unchanged, 0 rejected");
+	expect(d, "credentials c.csv", EXIT_OK,
+	       "20000 new, 0 changed, 0 unchanged, 0 rejected");
+	desk_told(&d->hands, "dates lie in the future (future-date)");
+	expect(d, "offers o.ndjson", EXIT_OK, "1718 unchanged");
+	expect(d, "credentials c.csv", EXIT_OK, "20000 unchanged");
+}
+
+static void the_rules_of_hku_and_ntu_are_taken_as_they_are(void **state)
+{
+	struct desk *d = *state;
+
+	shared_file(d, "alliance/rules-hku.hk.ndjson", "h.ndjson");
+	shared_file(d, "alliance/rules-ntu.edu.sg.ndjson", "n.ndjson");
+	expect(d, "rules h.ndjson", EXIT_OK,
+	       "16923 new, 0 changed, 0 unchanged, 0 rejected");
+	expect(d, "rules n.ndjson", EXIT_OK,
+	       "15985 new, 0 changed, 0 unchanged, 0 rejected");
+}
+
+#define test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		test(the_same_file_twice_changes_nothing),
+		test(changed_content_is_a_new_version),
+		test(a_row_that_repeats_another_is_unchanged),
+		test(check_changes_nothing_and_tells_the_same),
+		test(csv_and_ndjson_of_a_record_are_the_same),
+		test(csv_comes_in_many_dresses),
+		test(files_are_read_in_pieces_of_any_size),
+		test(standard_input_needs_a_format),
+		test(future_dates_are_taken_with_a_warning),
+		test(several_files_are_imported_in_turn),
+		test(a_new_name_is_a_new_version_of_the_same_learner),
+		test(learners_keep_their_number_over_restarts),
+		test(two_names_of_one_learner_are_both_told),
+		test(personal_values_are_in_no_message),
+		test(bad_rows_are_told_with_line_column_code_and_cure),
+		test(files_that_cannot_be_read_are_refused_whole),
+		test(utf16_without_a_mark_is_named),
+		test(a_line_over_the_limit_is_refused),
+		test(bad_lines_are_told_by_field),
+		test(one_id_with_two_contents_rejects_both),
+		test(rejected_rows_import_again_once_mended),
+		test(rejected_lines_import_again_once_mended),
+		test(only_twenty_are_shown_and_all_are_counted),
+		test(max_rejects_refuses_the_whole_file),
+		test(max_changed_refuses_the_whole_file),
+		test(an_interruption_changes_nothing_or_leaves_whole_batches),
+		test(a_status_needs_its_credential),
+		test(a_status_needs_its_reason),
+		test(another_audience_is_a_change),
+		test(undo_brings_earlier_content_back),
+		test(what_was_changed_since_is_left_alone),
+		test(a_credential_that_comes_again_is_reinstated),
+		test(offers_and_rules_are_withdrawn),
+		test(two_imports_at_once_are_both_correct),
+		test(wrong_words_are_refused),
+		cmocka_unit_test(clashes_are_found_in_files_beyond_memory),
+		test(the_catalogue_and_awards_of_dtu_are_taken_as_they_are),
+		test(the_rules_of_hku_and_ntu_are_taken_as_they_are),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
