@@ -95,6 +95,9 @@ static enum err scan_byte(struct scan *s)
 	case '"':
 		skip_string(s);
 		break;
+	case '\0': /* the parser takes one behind a number for the end */
+		return fail(s->f, ERR_MALFORMED, "bad-json",
+			    "there is a zero byte");
 	default:
 		if (is_number_byte(s->in.p[s->at]) &&
 		    (s->in.p[s->at] == '-' || s->in.p[s->at] <= '9'))
