@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "lib/desk.h"
+#include "lib/counter.h"
 #include "node/cmds.h"
 #include "node/import_seen.h"
 #include "tests/lib/shared.h"
@@ -26,29 +26,29 @@
 
 static int setup(void **state)
 {
-	struct desk *d = xcalloc(1, sizeof(*d));
+	struct counter *d = xcalloc(1, sizeof(*d));
 
-	desk_open(d, "dtu.dk");
+	counter_open(d, "dtu.dk");
 	*state = d;
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	desk_close(*state);
+	counter_close(*state);
 	free(*state);
 	return 0;
 }
 
 /* ---- Helpers -------------------------------------------------------------- */
 
-static int import(struct desk *d, const char *words)
+static int import(struct counter *d, const char *words)
 {
-	return desk_run(&d->hands, cmd_import, words);
+	return counter_run(&d->hands, cmd_import, words);
 }
 
 /* Import and expect this exit code and these counts. */
-static void expect(struct desk *d, const char *words, int code,
+static void expect(struct counter *d, const char *words, int code,
 		   const char *counts)
 {
 	int got = import(d, words);
@@ -56,7 +56,7 @@ static void expect(struct desk *d, const char *words, int code,
 	if (got != code)
 		fail_msg("%s: exit %d, not %d:\n%.*s", words, got, code,
 			 (int)d->hands.err.n, (const char *)d->hands.err.p);
-	desk_said(&d->hands, counts);
+	counter_said(&d->hands, counts);
 }
 
 static const char header[] =
@@ -76,7 +76,7 @@ static void put_credentials(struct buf *b, unsigned from, unsigned to,
 	}
 }
 
-static void credentials(struct desk *d, const char *name, unsigned from,
+static void credentials(struct counter *d, const char *name, unsigned from,
 			unsigned to, const char *grade)
 {
 	struct buf b;
@@ -84,7 +84,7 @@ static void credentials(struct desk *d, const char *name, unsigned from,
 	buf_init(&b, 64u << 20);
 	buf_put_str(&b, header);
 	put_credentials(&b, from, to, grade);
-	desk_file(&d->hands, name, buf_slice(&b));
+	counter_file(&d->hands, name, buf_slice(&b));
 	buf_free(&b);
 }
 
@@ -97,28 +97,28 @@ static bool holds(struct slice s, const char *text)
 
 static void the_same_file_twice_changes_nothing(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 	uint64_t size;
 
 	credentials(d, "a.csv", 0, 10, "B");
 	expect(d, "credentials a.csv", EXIT_OK,
 	       "a.csv: 10 new, 0 changed, 0 unchanged, 0 rejected (import 1)");
-	size = desk_size(d);
+	size = counter_size(d);
 	assert_int_equal(size, 10 + 4); /* and the learners */
 	expect(d, "credentials a.csv", EXIT_OK,
 	       "0 new, 0 changed, 10 unchanged, 0 rejected\n");
-	assert_int_equal(desk_size(d), size);
+	assert_int_equal(counter_size(d), size);
 }
 
 static void changed_content_is_a_new_version(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 
 	credentials(d, "a.csv", 0, 10, "B");
 	expect(d, "credentials a.csv", EXIT_OK, "10 new");
 	credentials(d, "a.csv", 0, 10, "A");
 	expect(d, "credentials a.csv", EXIT_OK, "0 new, 10 changed");
-	assert_int_equal(desk_size(d), 24);
+	assert_int_equal(counter_size(d), 24);
 	expect(d, "credentials a.csv", EXIT_OK, "10 unchanged");
 	credentials(d, "a.csv", 0, 10, "B");
 	expect(d, "credentials a.csv", EXIT_OK, "0 new, 10 changed");
@@ -126,48 +126,50 @@ static void changed_content_is_a_new_version(void **state)
 
 static void a_row_that_repeats_another_is_unchanged(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 
-	desk_text(&d->hands, "a.csv",
-		  "credential,offer,subject_id,issued_on\n"
-		  "A1,X,s1,2024-01-01\nA1,X,s1,2024-01-01\n");
+	counter_text(&d->hands, "a.csv",
+		     "credential,offer,subject_id,issued_on\n"
+		     "A1,X,s1,2024-01-01\nA1,X,s1,2024-01-01\n");
 	expect(d, "credentials a.csv --check", EXIT_OK,
 	       "1 new, 0 changed, 1 unchanged, 0 rejected");
 	expect(d, "credentials a.csv", EXIT_OK,
 	       "1 new, 0 changed, 1 unchanged, 0 rejected");
-	assert_int_equal(desk_size(d), 2);
+	assert_int_equal(counter_size(d), 2);
 }
 
 static void check_changes_nothing_and_tells_the_same(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 
 	credentials(d, "a.csv", 0, 10, "B");
 	expect(d, "credentials a.csv --check", EXIT_OK,
 	       "10 new, 0 changed, 0 unchanged, 0 rejected (check");
-	assert_int_equal(desk_size(d), 0);
-	desk_text(&d->hands, "b.csv", "credential\nx\n");
+	assert_int_equal(counter_size(d), 0);
+	counter_text(&d->hands, "b.csv", "credential\nx\n");
 	assert_int_equal(import(d, "credentials b.csv --check"), EXIT_FAILED);
-	desk_text(&d->hands, "c.csv",
-		  "credential,offer,subject_id,issued_on\nA,X,s,2024-02-30\n");
+	counter_text(
+		&d->hands, "c.csv",
+		"credential,offer,subject_id,issued_on\nA,X,s,2024-02-30\n");
 	expect(d, "credentials c.csv --check", EXIT_PARTLY, "1 rejected");
-	assert_false(desk_has(&d->hands, "c.csv.rejects.csv"));
+	assert_false(counter_has(&d->hands, "c.csv.rejects.csv"));
 }
 
 static void csv_and_ndjson_of_a_record_are_the_same(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 
-	desk_text(&d->hands, "a.csv",
-		  "offer,version,type,title_en,title_da,awarding_body,ects,"
-		  "language\n"
-		  "0101,1,course,\"Maths, \"\"1\"\"\",Matematik,dtu.dk,7.50,"
-		  "da|en\n");
-	desk_text(&d->hands, "a.ndjson",
-		  "{\"language\":[\"da\",\"en\"],\"offer\":\"0101\","
-		  "\"version\":1,\"type\":\"course\",\"title\":{\"da\":"
-		  "\"Matematik\",\"en\":\"Maths, \\\"1\\\"\"},\"awarding_body\""
-		  ":[\"dtu.dk\"],\"ects\":7.5,\"hours\":null}\n");
+	counter_text(&d->hands, "a.csv",
+		     "offer,version,type,title_en,title_da,awarding_body,ects,"
+		     "language\n"
+		     "0101,1,course,\"Maths, \"\"1\"\"\",Matematik,dtu.dk,7.50,"
+		     "da|en\n");
+	counter_text(
+		&d->hands, "a.ndjson",
+		"{\"language\":[\"da\",\"en\"],\"offer\":\"0101\","
+		"\"version\":1,\"type\":\"course\",\"title\":{\"da\":"
+		"\"Matematik\",\"en\":\"Maths, \\\"1\\\"\"},\"awarding_body\""
+		":[\"dtu.dk\"],\"ects\":7.5,\"hours\":null}\n");
 	expect(d, "offers a.csv", EXIT_OK, "1 new");
 	expect(d, "offers a.ndjson", EXIT_OK, "1 unchanged");
 }
@@ -188,10 +190,10 @@ static void csv_comes_in_many_dresses(void **state)
 		"credential,offer,subject_id,issued_on,ects,grade,issuer,\n"
 		"A1,X,s1,2024-01-01,2.5,B,dtu.dk,\nA2,Y,s2,2024-01-02,10,,,\n",
 	};
-	struct desk *d = *state;
+	struct counter *d = *state;
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		desk_text(&d->hands, "a.csv", files[i]);
+		counter_text(&d->hands, "a.csv", files[i]);
 		expect(d, "credentials a.csv", EXIT_OK,
 		       i == 0 ? "2 new, 0 changed, 0 unchanged, 0 rejected"
 			      : "0 new, 0 changed, 2 unchanged, 0 rejected");
@@ -200,38 +202,38 @@ static void csv_comes_in_many_dresses(void **state)
 
 static void files_are_read_in_pieces_of_any_size(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 
-	desk_text(&d->hands, "a.csv",
-		  "\xef\xbb\xbf"
-		  "credential;offer;subject_id;issued_on;given_name\r\n"
-		  "A1;X;s1;2024-01-01;\"Bo \"\"B\"\"\r\nLi\"\r\n"
-		  "A2;X;s2;2024-01-01;");
+	counter_text(&d->hands, "a.csv",
+		     "\xef\xbb\xbf"
+		     "credential;offer;subject_id;issued_on;given_name\r\n"
+		     "A1;X;s1;2024-01-01;\"Bo \"\"B\"\"\r\nLi\"\r\n"
+		     "A2;X;s2;2024-01-01;");
 	d->hands.cut = true;
 	expect(d, "credentials a.csv", EXIT_OK, "2 new");
-	desk_told(&d->hands, "warning: 1 texts were set in lines");
+	counter_told(&d->hands, "warning: 1 texts were set in lines");
 	d->hands.cut = false;
 	expect(d, "credentials a.csv", EXIT_OK, "2 unchanged");
 }
 
 static void standard_input_needs_a_format(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 
 	credentials(d, "-", 0, 3, "B");
 	assert_int_equal(import(d, "credentials -"), EXIT_USAGE);
 	expect(d, "credentials - --format csv", EXIT_OK, "3 new");
 	assert_int_equal(import(d, "credentials x.txt"), EXIT_USAGE);
-	desk_told(&d->hands, "say --format csv or --format ndjson");
+	counter_told(&d->hands, "say --format csv or --format ndjson");
 }
 
 static void future_dates_are_taken_with_a_warning(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 
-	desk_text(&d->hands, "a.csv",
-		  "credential,offer,subject_id,issued_on,valid_until\n"
-		  "A1,X,s1,9999-01-01,9999-12-31\n");
+	counter_text(&d->hands, "a.csv",
+		     "credential,offer,subject_id,issued_on,valid_until\n"
+		     "A1,X,s1,9999-01-01,9999-12-31\n");
 	expect(d, "credentials a.csv --json", EXIT_OK,
 	       "\"rejects\":null,\"warnings\":{\"future-date\":1},"
 	       "\"check\":false,\"import\":1}");
@@ -239,83 +241,85 @@ static void future_dates_are_taken_with_a_warning(void **state)
 
 static void several_files_are_imported_in_turn(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 
 	credentials(d, "a.csv", 0, 3, "B");
 	credentials(d, "b.csv", 3, 6, "B");
-	desk_text(&d->hands, "c.csv",
-		  "credential,offer,subject_id,issued_on\nA,X,,2024-01-01\n");
+	counter_text(
+		&d->hands, "c.csv",
+		"credential,offer,subject_id,issued_on\nA,X,,2024-01-01\n");
 	expect(d, "credentials a.csv c.csv b.csv", EXIT_PARTLY, "b.csv: 3 new");
-	desk_said(&d->hands, "a.csv: 3 new");
+	counter_said(&d->hands, "a.csv: 3 new");
 }
 
 /* ---- Learners ------------------------------------------------------------- */
 
 static void a_new_name_is_a_new_version_of_the_same_learner(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 
-	desk_text(&d->hands, "a.csv",
-		  "credential,offer,subject_id,family_name,issued_on\n"
-		  "A1,X,s1,Maiden,2024-01-01\nA2,X,s1,Maiden,2024-01-01\n");
+	counter_text(&d->hands, "a.csv",
+		     "credential,offer,subject_id,family_name,issued_on\n"
+		     "A1,X,s1,Maiden,2024-01-01\nA2,X,s1,Maiden,2024-01-01\n");
 	expect(d, "credentials a.csv", EXIT_OK, "2 new");
-	assert_int_equal(desk_size(d), 3);
-	desk_text(&d->hands, "b.csv",
-		  "credential,offer,subject_id,family_name,issued_on\n"
-		  "A1,X,s1,Married,2024-01-01\n");
+	assert_int_equal(counter_size(d), 3);
+	counter_text(&d->hands, "b.csv",
+		     "credential,offer,subject_id,family_name,issued_on\n"
+		     "A1,X,s1,Married,2024-01-01\n");
 	expect(d, "credentials b.csv", EXIT_OK, "0 new, 1 changed");
-	assert_int_equal(desk_size(d), 4); /* the credential is the same */
+	assert_int_equal(counter_size(d), 4); /* the credential is the same */
 	expect(d, "credentials b.csv", EXIT_OK, "1 unchanged");
 }
 
 static void learners_keep_their_number_over_restarts(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 
 	credentials(d, "a.csv", 0, 9, "B");
 	expect(d, "credentials a.csv", EXIT_OK, "9 new");
-	desk_reopen(d);
+	counter_reopen(d);
 	expect(d, "credentials a.csv", EXIT_OK, "9 unchanged");
 	credentials(d, "b.csv", 0, 12, "B");
 	expect(d, "credentials b.csv", EXIT_OK, "3 new, 0 changed, 9 unch");
-	assert_int_equal(desk_size(d), 12 + 4);
+	assert_int_equal(counter_size(d), 12 + 4);
 }
 
 static void two_names_of_one_learner_are_both_told(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 
-	desk_text(&d->hands, "a.csv",
-		  "credential,offer,subject_id,family_name,issued_on\n"
-		  "A1,X,s1,One,2024-01-01\nA2,X,s2,Two,2024-01-01\n"
-		  "A3,X,s1,Other,2024-01-01\n");
+	counter_text(&d->hands, "a.csv",
+		     "credential,offer,subject_id,family_name,issued_on\n"
+		     "A1,X,s1,One,2024-01-01\nA2,X,s2,Two,2024-01-01\n"
+		     "A3,X,s1,Other,2024-01-01\n");
 	expect(d, "credentials a.csv", EXIT_PARTLY, "1 new, 0 changed, 0 unch");
-	desk_told(&d->hands, "a.csv:2: row 2, column subject_id: "
-			     "learner-differs: line 4 gives");
-	desk_told(&d->hands, "a.csv:4: row 4, column subject_id: "
-			     "learner-differs: line 2 gives");
+	counter_told(&d->hands, "a.csv:2: row 2, column subject_id: "
+				"learner-differs: line 4 gives");
+	counter_told(&d->hands, "a.csv:4: row 4, column subject_id: "
+				"learner-differs: line 2 gives");
 }
 
 static void personal_values_are_in_no_message(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 	static const char *const canaries[] = { "Canary", "s-4711",
 						"1899-99-99" };
 
-	desk_text(&d->hands, "a.csv",
-		  "credential,offer,subject_id,given_name,birth_date,issued_on"
-		  "\nA1,X,s-4711,Canary,1899-99-99,2024-01-01\n"
-		  "A2,X,\"s-4711\t\",Canary,,2024-01-01\n"
-		  "A3,X, s-4711,Canary,,2024-01-01\n"
-		  "A4,X,s-4711,Canary\x01,,2024-01-01\n"
-		  "A5,X,s-4711,Canary,2000-01-01,2024-01-01\n"
-		  "A6,X,s-4711,Canary,2001-01-01,2024-01-01\n");
-	desk_text(&d->hands, "a.ndjson",
-		  "{\"credential\":\"A1\",\"offer\":\"X\",\"issued_on\":"
-		  "\"2024-01-01\",\"subject\":{\"id\":\"s-4711\","
-		  "\"birth_date\":\"1899-99-99\"}}\n"
-		  "{\"credential\":\"A2\",\"subject\":{\"id\":\"s-4711\"} "
-		  "Canary}\n");
+	counter_text(
+		&d->hands, "a.csv",
+		"credential,offer,subject_id,given_name,birth_date,issued_on"
+		"\nA1,X,s-4711,Canary,1899-99-99,2024-01-01\n"
+		"A2,X,\"s-4711\t\",Canary,,2024-01-01\n"
+		"A3,X, s-4711,Canary,,2024-01-01\n"
+		"A4,X,s-4711,Canary\x01,,2024-01-01\n"
+		"A5,X,s-4711,Canary,2000-01-01,2024-01-01\n"
+		"A6,X,s-4711,Canary,2001-01-01,2024-01-01\n");
+	counter_text(&d->hands, "a.ndjson",
+		     "{\"credential\":\"A1\",\"offer\":\"X\",\"issued_on\":"
+		     "\"2024-01-01\",\"subject\":{\"id\":\"s-4711\","
+		     "\"birth_date\":\"1899-99-99\"}}\n"
+		     "{\"credential\":\"A2\",\"subject\":{\"id\":\"s-4711\"} "
+		     "Canary}\n");
 	for (size_t f = 0; f < 2; f++) {
 		import(d,
 		       f == 0 ? "credentials a.csv" : "credentials a.ndjson");
@@ -326,7 +330,8 @@ static void personal_values_are_in_no_message(void **state)
 				holds(buf_slice(&d->hands.err), canaries[i]));
 		}
 	}
-	desk_told(&d->hands, "field subject.birth_date: bad-date: the value");
+	counter_told(&d->hands,
+		     "field subject.birth_date: bad-date: the value");
 }
 
 /* ---- What is refused ------------------------------------------------------ */
@@ -365,7 +370,7 @@ static const struct bad_row bad_rows[] = {
 
 static void bad_rows_are_told_with_line_column_code_and_cure(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 	char file[1024];
 
 	for (size_t i = 0; i < sizeof(bad_rows) / sizeof(bad_rows[0]); i++) {
@@ -374,11 +379,11 @@ static void bad_rows_are_told_with_line_column_code_and_cure(void **state)
 			 "ects;grade\nG1;X;t;\"N\xc3\xb8\nN\";2024-01-01;1;B\n"
 			 "%s\n",
 			 bad_rows[i].row);
-		desk_text(&d->hands, "a.csv", file);
+		counter_text(&d->hands, "a.csv", file);
 		expect(d, "credentials a.csv --check", EXIT_PARTLY,
 		       "1 rejected");
-		desk_told(&d->hands, "a.csv:4: row 3");
-		desk_told(&d->hands, bad_rows[i].told);
+		counter_told(&d->hands, "a.csv:4: row 3");
+		counter_told(&d->hands, bad_rows[i].told);
 	}
 }
 
@@ -422,38 +427,38 @@ static const struct bad_file bad_files[] = {
 
 static void files_that_cannot_be_read_are_refused_whole(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 
 	for (size_t i = 0; i < sizeof(bad_files) / sizeof(bad_files[0]); i++) {
-		desk_text(&d->hands, bad_files[i].name, bad_files[i].text);
+		counter_text(&d->hands, bad_files[i].name, bad_files[i].text);
 		assert_int_equal(import(d, "credentials a.csv"), EXIT_FAILED);
-		desk_told(&d->hands, bad_files[i].told);
+		counter_told(&d->hands, bad_files[i].told);
 	}
 	assert_int_equal(import(d, "credentials missing.csv"), EXIT_FAILED);
-	desk_told(&d->hands, "missing.csv: no such file");
-	assert_int_equal(desk_size(d), 0);
+	counter_told(&d->hands, "missing.csv: no such file");
+	assert_int_equal(counter_size(d), 0);
 }
 
 static void utf16_without_a_mark_is_named(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 
-	desk_file(&d->hands, "a.csv", SLICE_LIT("c\0r\0e\0d\0"));
+	counter_file(&d->hands, "a.csv", SLICE_LIT("c\0r\0e\0d\0"));
 	assert_int_equal(import(d, "credentials a.csv"), EXIT_FAILED);
-	desk_told(&d->hands, "is UTF-16, not UTF-8");
+	counter_told(&d->hands, "is UTF-16, not UTF-8");
 }
 
 static void a_line_over_the_limit_is_refused(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 	struct buf b;
 
 	buf_init(&b, 8u << 20);
 	buf_put_str(&b, "credential,offer,subject_id,issued_on\nA,");
 	memset(buf_extend(&b, LIMIT_LINE_BYTES), 'x', LIMIT_LINE_BYTES);
-	desk_file(&d->hands, "a.csv", buf_slice(&b));
+	counter_file(&d->hands, "a.csv", buf_slice(&b));
 	assert_int_equal(import(d, "credentials a.csv"), EXIT_FAILED);
-	desk_told(&d->hands, "longer than 1 MiB");
+	counter_told(&d->hands, "longer than 1 MiB");
 	buf_free(&b);
 }
 
@@ -492,7 +497,7 @@ static const struct bad_row bad_lines[] = {
 
 static void bad_lines_are_told_by_field(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 	char file[1024];
 
 	for (size_t i = 0; i < sizeof(bad_lines) / sizeof(bad_lines[0]); i++) {
@@ -500,30 +505,33 @@ static void bad_lines_are_told_by_field(void **state)
 			 "\n{\"offer\":\"G\",\"type\":\"course\",\"title\":"
 			 "{\"da\":\"\xc3\xb8\"}}\n%s\n",
 			 bad_lines[i].row);
-		desk_text(&d->hands, "a.ndjson", file);
+		counter_text(&d->hands, "a.ndjson", file);
 		expect(d, "offers a.ndjson --check", EXIT_PARTLY, "1 rejected");
-		desk_told(&d->hands, "a.ndjson:3: row 3");
-		desk_told(&d->hands, bad_lines[i].told);
+		counter_told(&d->hands, "a.ndjson:3: row 3");
+		counter_told(&d->hands, bad_lines[i].told);
 	}
 }
 
 static void one_id_with_two_contents_rejects_both(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 
-	desk_text(&d->hands, "a.csv",
-		  "credential,offer,subject_id,issued_on,grade\n"
-		  "A1,X,s1,2024-01-01,A\nA2,X,s1,2024-01-01,A\n"
-		  "A1,X,s1,2024-01-01,B\nA1,X,s1,2024-01-01,A\n");
+	counter_text(&d->hands, "a.csv",
+		     "credential,offer,subject_id,issued_on,grade\n"
+		     "A1,X,s1,2024-01-01,A\nA2,X,s1,2024-01-01,A\n"
+		     "A1,X,s1,2024-01-01,B\nA1,X,s1,2024-01-01,A\n");
 	expect(d, "credentials a.csv", EXIT_PARTLY,
 	       "1 new, 0 changed, 0 unchanged, 3 rejected");
-	desk_told(&d->hands, "a.csv:2: row 2, column credential: id-twice: the "
-			     "same id is in line 4 with other content");
-	desk_told(&d->hands, "a.csv:4: row 4, column credential: id-twice: the "
-			     "same id is in line 2");
-	desk_told(&d->hands, "a.csv:5: row 5, column credential: id-twice: the "
-			     "same id is in line 4");
-	assert_true(holds(desk_read(&d->hands, "a.csv.rejects.csv"),
+	counter_told(&d->hands,
+		     "a.csv:2: row 2, column credential: id-twice: the "
+		     "same id is in line 4 with other content");
+	counter_told(&d->hands,
+		     "a.csv:4: row 4, column credential: id-twice: the "
+		     "same id is in line 2");
+	counter_told(&d->hands,
+		     "a.csv:5: row 5, column credential: id-twice: the "
+		     "same id is in line 4");
+	assert_true(holds(counter_read(&d->hands, "a.csv.rejects.csv"),
 			  "A1,X,s1,2024-01-01,B,4,id-twice,"));
 }
 
@@ -531,16 +539,17 @@ static void one_id_with_two_contents_rejects_both(void **state)
 
 static void rejected_rows_import_again_once_mended(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 	struct slice s;
 	char text[2048];
 	char *at;
 
-	desk_text(&d->hands, "a.csv",
-		  "credential;offer;subject_id;issued_on;grade\r\n"
-		  "A1;X;s1;2024-01-01;A\r\n\"A2\";X;s2;2024-99-01;\"A;A\"\r\n");
+	counter_text(
+		&d->hands, "a.csv",
+		"credential;offer;subject_id;issued_on;grade\r\n"
+		"A1;X;s1;2024-01-01;A\r\n\"A2\";X;s2;2024-99-01;\"A;A\"\r\n");
 	expect(d, "credentials a.csv", EXIT_PARTLY, "1 new");
-	s = desk_read(&d->hands, "a.csv.rejects.csv");
+	s = counter_read(&d->hands, "a.csv.rejects.csv");
 	snprintf(text, sizeof(text), "%.*s", (int)s.n, (const char *)s.p);
 	assert_string_equal(
 		text, "credential;offer;subject_id;issued_on;grade;_line;_code;"
@@ -550,34 +559,35 @@ static void rejected_rows_import_again_once_mended(void **state)
 		      "YYYY-MM-DD, such as 2026-01-31\"\r\n");
 	expect(d, "credentials a.csv.rejects.csv", EXIT_PARTLY, "1 rejected");
 	/* Notes do not pile up. */
-	s = desk_read(&d->hands, "a.csv.rejects.csv.rejects.csv");
+	s = counter_read(&d->hands, "a.csv.rejects.csv.rejects.csv");
 	assert_true(holds(s, "\"A;A\";2;bad-date;"));
 	assert_false(holds(s, "3;bad-date"));
 	at = strstr(text, "2024-99");
 	at[5] = '0';
 	at = strstr(at, "2024-99");
-	desk_text(&d->hands, "b.csv", text);
+	counter_text(&d->hands, "b.csv", text);
 	expect(d, "credentials b.csv", EXIT_OK, "1 new");
 }
 
 static void rejected_lines_import_again_once_mended(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 	struct slice s;
 	char text[2048];
 	char *at;
 
-	desk_text(&d->hands, "a.ndjson",
-		  "{\"offer\":\"A\",\"type\":\"xourse\",\"title\":{\"en\":"
-		  "\"T\"}}\n"
-		  "{\"offer\":\"B\",\"type\":\"course\",\"title\":{\"en\":\"x"
-		  "T\"}\n{ }\n{\"offer\":\"\xe6\"}\n"
-		  "{\"offer\":\"C\",\"type\":\"course\",\"title\":{\"en\":"
-		  "\"\xc3\x86\"}}\n");
+	counter_text(
+		&d->hands, "a.ndjson",
+		"{\"offer\":\"A\",\"type\":\"xourse\",\"title\":{\"en\":"
+		"\"T\"}}\n"
+		"{\"offer\":\"B\",\"type\":\"course\",\"title\":{\"en\":\"x"
+		"T\"}\n{ }\n{\"offer\":\"\xe6\"}\n"
+		"{\"offer\":\"C\",\"type\":\"course\",\"title\":{\"en\":"
+		"\"\xc3\x86\"}}\n");
 	expect(d, "offers a.ndjson", EXIT_PARTLY,
 	       "1 new, 0 changed, 0 "
 	       "unchanged, 4 rejected");
-	s = desk_read(&d->hands, "a.ndjson.rejects.ndjson");
+	s = counter_read(&d->hands, "a.ndjson.rejects.ndjson");
 	snprintf(text, sizeof(text), "%.*s", (int)s.n, (const char *)s.p);
 	assert_non_null(strstr(text, "\"T\"},\"_line\":1,\"_code\":\"unknown-"
 				     "value\",\"_message\":\"type: "));
@@ -600,13 +610,13 @@ static void rejected_lines_import_again_once_mended(void **state)
 	memmove(at + 1, at, strlen(at) + 1);
 	at[1] = '}';
 	*strstr(text, "{ \"_line\":3") = '\0';
-	desk_text(&d->hands, "b.ndjson", text);
+	counter_text(&d->hands, "b.ndjson", text);
 	expect(d, "offers b.ndjson", EXIT_OK, "2 new");
 }
 
 static void only_twenty_are_shown_and_all_are_counted(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 	struct buf b;
 	char line[64];
 
@@ -616,14 +626,14 @@ static void only_twenty_are_shown_and_all_are_counted(void **state)
 		snprintf(line, sizeof(line), "A%u,X,s,2024-02-%u\n", i, 30 + i);
 		buf_put_str(&b, line);
 	}
-	desk_file(&d->hands, "a.csv", buf_slice(&b));
+	counter_file(&d->hands, "a.csv", buf_slice(&b));
 	buf_free(&b);
 	expect(d, "credentials a.csv", EXIT_PARTLY, "25 rejected");
-	desk_told(&d->hands, "a.csv:21: row 21");
+	counter_told(&d->hands, "a.csv:21: row 21");
 	assert_false(holds(buf_slice(&d->hands.err), "a.csv:22: row 22"));
-	desk_told(&d->hands, "a.csv: 5 more rows were rejected");
-	desk_told(&d->hands, "25  bad-date");
-	assert_true(holds(desk_read(&d->hands, "a.csv.rejects.csv"),
+	counter_told(&d->hands, "a.csv: 5 more rows were rejected");
+	counter_told(&d->hands, "25  bad-date");
+	assert_true(holds(counter_read(&d->hands, "a.csv.rejects.csv"),
 			  "A24,X,s,2024-02-54,26,bad-date"));
 }
 
@@ -631,33 +641,35 @@ static void only_twenty_are_shown_and_all_are_counted(void **state)
 
 static void max_rejects_refuses_the_whole_file(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 
-	desk_text(&d->hands, "a.csv",
-		  "credential,offer,subject_id,issued_on\n"
-		  "A1,X,s,2024-01-01\nA2,X,s,2024-02-30\nA3,X,s,2024-02-31\n");
+	counter_text(
+		&d->hands, "a.csv",
+		"credential,offer,subject_id,issued_on\n"
+		"A1,X,s,2024-01-01\nA2,X,s,2024-02-30\nA3,X,s,2024-02-31\n");
 	assert_int_equal(import(d, "credentials a.csv --max-rejects 1"),
 			 EXIT_REFUSED);
-	desk_told(&d->hands, "2 rows rejected, --max-rejects allows 1; nothing "
-			     "was changed");
-	assert_int_equal(desk_size(d), 0);
-	assert_true(desk_has(&d->hands, "a.csv.rejects.csv"));
+	counter_told(&d->hands,
+		     "2 rows rejected, --max-rejects allows 1; nothing "
+		     "was changed");
+	assert_int_equal(counter_size(d), 0);
+	assert_true(counter_has(&d->hands, "a.csv.rejects.csv"));
 	expect(d, "credentials a.csv --max-rejects 2", EXIT_PARTLY, "1 new");
 }
 
 static void max_changed_refuses_the_whole_file(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 	uint64_t size;
 
 	credentials(d, "a.csv", 0, 100, "B");
 	expect(d, "credentials a.csv", EXIT_OK, "100 new");
-	size = desk_size(d);
+	size = counter_size(d);
 	credentials(d, "b.csv", 0, 100, "A");
 	assert_int_equal(import(d, "credentials b.csv"), EXIT_REFUSED);
-	desk_told(&d->hands, "100 of 100 rows would change records that are "
-			     "there, --max-changed allows 20 %");
-	assert_int_equal(desk_size(d), size);
+	counter_told(&d->hands, "100 of 100 rows would change records that are "
+				"there, --max-changed allows 20 %");
+	assert_int_equal(counter_size(d), size);
 	assert_int_equal(import(d, "credentials b.csv --max-changed 99"),
 			 EXIT_REFUSED);
 	/* A few rows are never too many. */
@@ -670,27 +682,27 @@ static void max_changed_refuses_the_whole_file(void **state)
 static void
 an_interruption_changes_nothing_or_leaves_whole_batches(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 	int code;
 
 	credentials(d, "a.csv", 0, 20000, "B");
 	d->hands.cancel_after = 2;
 	assert_int_equal(import(d, "credentials a.csv"), EXIT_FAILED);
-	desk_told(&d->hands, "interrupted; nothing was changed");
-	assert_int_equal(desk_size(d), 0);
+	counter_told(&d->hands, "interrupted; nothing was changed");
+	assert_int_equal(counter_size(d), 0);
 	d->hands.cancel_after = 7;
 	code = import(d, "credentials a.csv");
 	d->hands.cancel_after = -1;
 	assert_int_equal(code, EXIT_FAILED);
-	desk_told(&d->hands,
-		  "run the same command again: rows that are in stay "
-		  "as they are");
-	assert_true(desk_size(d) > 0);
+	counter_told(&d->hands,
+		     "run the same command again: rows that are in stay "
+		     "as they are");
+	assert_true(counter_size(d) > 0);
 	assert_int_equal(import(d, "list"), EXIT_OK);
-	desk_said(&d->hands, "stopped");
+	counter_said(&d->hands, "stopped");
 	assert_int_equal(import(d, "credentials a.csv"), EXIT_OK);
 	expect(d, "credentials a.csv", EXIT_OK, "20000 unchanged");
-	assert_int_equal(desk_size(d), 20000 + 6667);
+	assert_int_equal(counter_size(d), 20000 + 6667);
 	nest_check(&d->nest, slice_str(d->nest.home.origin));
 }
 
@@ -698,16 +710,17 @@ an_interruption_changes_nothing_or_leaves_whole_batches(void **state)
 
 static void a_status_needs_its_credential(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 	static const char text[] =
 		"credential,state,reason,at,successor\n"
 		"C1,suspended,under-investigation,2026-01-02,\n"
 		"dtu.dk/C2,superseded,replaced,2026-01-02T10:00:00Z,C1\n";
 
-	desk_text(&d->hands, "s.csv", text);
+	counter_text(&d->hands, "s.csv", text);
 	expect(d, "statuses s.csv", EXIT_PARTLY, "2 rejected");
-	desk_told(&d->hands, "s.csv:2: row 2, column credential: "
-			     "unknown-credential: there is no such credential");
+	counter_told(&d->hands,
+		     "s.csv:2: row 2, column credential: "
+		     "unknown-credential: there is no such credential");
 	credentials(d, "a.csv", 0, 3, "B");
 	expect(d, "credentials a.csv", EXIT_OK, "3 new");
 	expect(d, "statuses s.csv", EXIT_OK, "2 new");
@@ -722,26 +735,27 @@ static void a_status_needs_its_credential(void **state)
 
 static void a_status_needs_its_reason(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 
 	credentials(d, "a.csv", 0, 3, "B");
 	expect(d, "credentials a.csv", EXIT_OK, "3 new");
-	desk_text(&d->hands, "s.csv",
-		  "credential,state,reason\nC0,revoked,\nC1,superseded,replaced"
-		  "\nC2,valid,\nC2,gone,\n");
+	counter_text(
+		&d->hands, "s.csv",
+		"credential,state,reason\nC0,revoked,\nC1,superseded,replaced"
+		"\nC2,valid,\nC2,gone,\n");
 	expect(d, "statuses s.csv", EXIT_PARTLY,
 	       "1 new, 0 changed, 0 "
 	       "unchanged, 3 rejected");
-	desk_told(&d->hands, "column reason: missing-field: a status other");
-	desk_told(&d->hands, "column successor: missing-field");
-	desk_told(&d->hands, "column state: unknown-value: \"gone\"");
+	counter_told(&d->hands, "column reason: missing-field: a status other");
+	counter_told(&d->hands, "column successor: missing-field");
+	counter_told(&d->hands, "column state: unknown-value: \"gone\"");
 }
 
 /* ---- Audience ------------------------------------------------------------- */
 
 static void another_audience_is_a_change(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 
 	credentials(d, "a.csv", 0, 3, "B");
 	expect(d, "credentials a.csv --audience own", EXIT_OK, "3 new");
@@ -758,26 +772,26 @@ static void another_audience_is_a_change(void **state)
 
 static void undo_brings_earlier_content_back(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 	uint64_t size;
 
 	credentials(d, "a.csv", 0, 9, "B");
 	credentials(d, "b.csv", 3, 12, "A");
 	expect(d, "credentials a.csv", EXIT_OK, "9 new");
 	expect(d, "credentials b.csv", EXIT_OK, "3 new, 6 changed");
-	size = desk_size(d);
+	size = counter_size(d);
 	expect(d, "undo 2 --check", EXIT_OK,
 	       "6 records brought back, 3 "
 	       "withdrawn, 0 left");
-	assert_int_equal(desk_size(d), size);
+	assert_int_equal(counter_size(d), size);
 	expect(d, "undo 2", EXIT_OK,
 	       "6 records brought back, 3 withdrawn, 0 "
 	       "left");
 	expect(d, "credentials a.csv", EXIT_OK, "9 unchanged");
-	size = desk_size(d);
+	size = counter_size(d);
 	assert_int_equal(import(d, "undo 2"), EXIT_OK);
-	desk_told(&d->hands, "import 2 was undone before (by 3)");
-	assert_int_equal(desk_size(d), size);
+	counter_told(&d->hands, "import 2 was undone before (by 3)");
+	assert_int_equal(counter_size(d), size);
 	expect(d, "list", EXIT_OK, "undone");
 	expect(d, "list --json", EXIT_OK, "\"undone_by\":3");
 	expect(d, "show 3", EXIT_OK, "undo of 2");
@@ -786,7 +800,7 @@ static void undo_brings_earlier_content_back(void **state)
 
 static void what_was_changed_since_is_left_alone(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 
 	credentials(d, "a.csv", 0, 9, "B");
 	credentials(d, "b.csv", 0, 3, "A");
@@ -800,7 +814,7 @@ static void what_was_changed_since_is_left_alone(void **state)
 
 static void a_credential_that_comes_again_is_reinstated(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 
 	credentials(d, "a.csv", 0, 9, "B");
 	expect(d, "credentials a.csv", EXIT_OK, "9 new");
@@ -812,10 +826,10 @@ static void a_credential_that_comes_again_is_reinstated(void **state)
 
 static void offers_and_rules_are_withdrawn(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 
-	desk_text(&d->hands, "o.csv",
-		  "offer,type,title_en\nX,course,T\nY,course,T\n");
+	counter_text(&d->hands, "o.csv",
+		     "offer,type,title_en\nX,course,T\nY,course,T\n");
 	expect(d, "offers o.csv", EXIT_OK, "2 new");
 	expect(d, "undo 1", EXIT_OK, "2 withdrawn");
 	expect(d, "undo 2", EXIT_OK, "2 records brought back");
@@ -825,7 +839,7 @@ static void offers_and_rules_are_withdrawn(void **state)
 /* ---- Two at once ---------------------------------------------------------- */
 
 struct importer {
-	struct desk_hands hands;
+	struct counter_hands hands;
 	const char *words;
 	int code;
 	pthread_t thread;
@@ -835,22 +849,22 @@ static void *run_importer(void *arg)
 {
 	struct importer *i = arg;
 
-	i->code = desk_run(&i->hands, cmd_import, i->words);
+	i->code = counter_run(&i->hands, cmd_import, i->words);
 	return NULL;
 }
 
 static void two_imports_at_once_are_both_correct(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 	struct importer importers[2] = { { .words = "credentials a.csv" },
 					 { .words = "credentials a.csv" } };
 	uint64_t size;
 
 	credentials(d, "a.csv", 0, 9000, "B");
 	for (size_t i = 0; i < 2; i++) {
-		desk_hands_init(&importers[i].hands, &d->nest.home);
-		desk_file(&importers[i].hands, "a.csv",
-			  desk_read(&d->hands, "a.csv"));
+		counter_hands_init(&importers[i].hands, &d->nest.home);
+		counter_file(&importers[i].hands, "a.csv",
+			     counter_read(&d->hands, "a.csv"));
 		assert_int_equal(pthread_create(&importers[i].thread, NULL,
 						run_importer, &importers[i]),
 				 0);
@@ -858,9 +872,9 @@ static void two_imports_at_once_are_both_correct(void **state)
 	for (size_t i = 0; i < 2; i++) {
 		pthread_join(importers[i].thread, NULL);
 		assert_int_equal(importers[i].code, EXIT_OK);
-		desk_hands_free(&importers[i].hands);
+		counter_hands_free(&importers[i].hands);
 	}
-	size = desk_size(d);
+	size = counter_size(d);
 	assert_int_equal(size, 9000 + 3000);
 	expect(d, "credentials a.csv", EXIT_OK, "9000 unchanged");
 	nest_check(&d->nest, slice_str(d->nest.home.origin));
@@ -884,7 +898,7 @@ static void wrong_words_are_refused(void **state)
 		"list 1",
 		"credentials a.csv --chek",
 	};
-	struct desk *d = *state;
+	struct counter *d = *state;
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		assert_int_equal(import(d, words[i]), EXIT_USAGE);
@@ -928,17 +942,17 @@ static void clashes_are_found_in_files_beyond_memory(void **state)
 
 /* ---- Real files ----------------------------------------------------------- */
 
-static void shared_file(struct desk *d, const char *name, const char *as)
+static void shared_file(struct counter *d, const char *name, const char *as)
 {
 	struct buf b = shared_read(name);
 
-	desk_file(&d->hands, as, buf_slice(&b));
+	counter_file(&d->hands, as, buf_slice(&b));
 	buf_free(&b);
 }
 
 static void the_catalogue_and_awards_of_dtu_are_taken_as_they_are(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 
 	shared_file(d, "alliance/offers-dtu.dk.ndjson", "o.ndjson");
 	shared_file(d, "alliance/credentials-dtu.dk.csv", "c.csv");
@@ -946,14 +960,14 @@ static void the_catalogue_and_awards_of_dtu_are_taken_as_they_are(void **state)
 	       "1718 new, 0 changed, 0 unchanged, 0 rejected");
 	expect(d, "credentials c.csv", EXIT_OK,
 	       "20000 new, 0 changed, 0 unchanged, 0 rejected");
-	desk_told(&d->hands, "dates lie in the future (future-date)");
+	counter_told(&d->hands, "dates lie in the future (future-date)");
 	expect(d, "offers o.ndjson", EXIT_OK, "1718 unchanged");
 	expect(d, "credentials c.csv", EXIT_OK, "20000 unchanged");
 }
 
 static void the_rules_of_hku_and_ntu_are_taken_as_they_are(void **state)
 {
-	struct desk *d = *state;
+	struct counter *d = *state;
 
 	shared_file(d, "alliance/rules-hku.hk.ndjson", "h.ndjson");
 	shared_file(d, "alliance/rules-ntu.edu.sg.ndjson", "n.ndjson");

@@ -398,6 +398,30 @@ static void a_full_map_is_a_clean_refusal(void **state)
 	free(room);
 }
 
+static void memory_is_given_back_only_while_nobody_is_there(void **state)
+{
+	struct fixture *f = *state;
+	struct store_txn *t;
+	struct record r;
+
+	add_log(f, "a.example/symbolon/1");
+	append(f, 0, 0, 100, 100);
+	t = reading(f);
+	assert_int_equal(store_trim(f->store), ERR_BUSY);
+	store_abort(t);
+	t = writing(f);
+	assert_int_equal(store_trim(f->store), ERR_BUSY);
+	store_abort(t);
+	ok(store_trim(f->store));
+	t = reading(f);
+	assert_int_equal(store_log_count(t), 1);
+	ok(store_record_get(t, 0, 99, &r));
+	store_abort(t);
+	append(f, 0, 100, 200, 100);
+	ok(store_trim(f->store));
+	add_log(f, "b.example/symbolon/1");
+}
+
 /* ---- Logs, heads, records ------------------------------------------------- */
 
 static void a_log_has_one_number_for_ever(void **state)
@@ -858,6 +882,7 @@ int main(void)
 		T(a_reader_sees_one_state_until_it_is_renewed),
 		T(readers_beyond_the_table_are_told_busy),
 		T(a_full_map_is_a_clean_refusal),
+		T(memory_is_given_back_only_while_nobody_is_there),
 		T(a_log_has_one_number_for_ever),
 		T(one_log_more_than_the_limit_is_refused),
 		T(a_new_head_is_all_zero_and_a_stored_one_comes_back),

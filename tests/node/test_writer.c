@@ -12,6 +12,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -360,6 +361,47 @@ static void events_tell_the_state_after_each_commit(void **state)
 	assert_int_equal(f->a.event_head[0].size, 7);
 	assert_int_equal(f->a.event_head[1].size, 8);
 	nest_open(&f->a);
+}
+
+/* Anonymous memory of this process, in KiB. */
+static unsigned long anonymous_kib(void)
+{
+	FILE *in = fopen("/proc/self/status", "r");
+	unsigned long kib = 0;
+	char line[256];
+
+	while (in != NULL && fgets(line, sizeof(line), in) != NULL)
+		sscanf(line, "RssAnon: %lu", &kib);
+	if (in != NULL)
+		fclose(in);
+	return kib;
+}
+
+static void memory_of_a_bulk_load_is_given_back_when_idle(void **state)
+{
+	const struct timespec tick = { 0, 50000000 };
+	struct fixture *f = *state;
+	unsigned long loaded, now = 0;
+
+	for (int i = 0; i < 3; i++)
+		ok(nest_append(&f->a, "x", 20000, AUDIENCE_MEMBERS));
+	arena_free(&f->a.arena);
+	loaded = anonymous_kib();
+	for (int i = 0; i < 100; i++) {
+		nanosleep(&tick, NULL);
+		now = anonymous_kib();
+		if (now + 10000 < loaded)
+			break;
+	}
+	print_message("%lu KiB loaded, %lu KiB idle\n", loaded, now);
+	assert_int_equal(nest_find(&f->a, ORIGIN_A, "x19999"), 3);
+	ok(nest_append(&f->a, "y", 10, AUDIENCE_MEMBERS));
+	nest_check(&f->a, ORIGIN_A);
+#ifndef __SANITIZE_ADDRESS__
+#ifndef __SANITIZE_THREAD__
+	assert_true(now + 10000 < loaded);
+#endif
+#endif
 }
 
 /* ---- Chunks --------------------------------------------------------------- */
@@ -1139,6 +1181,7 @@ int main(void)
 		T(a_job_that_fails_at_once_runs_once),
 		T(only_the_guilty_job_of_a_batch_fails),
 		T(events_tell_the_state_after_each_commit),
+		T(memory_of_a_bulk_load_is_given_back_when_idle),
 		ALLIES(a_log_travels_in_chunks_of_any_size),
 		ALLIES(a_completed_head_is_cosigned_in_the_same_commit),
 		ALLIES(a_head_that_is_not_complete_is_neither_kept_nor_cosigned),

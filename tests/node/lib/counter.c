@@ -1,6 +1,6 @@
 #define _GNU_SOURCE /* memmem */
 
-#include "desk.h"
+#include "counter.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,9 +19,9 @@
 
 /* Hands. */
 
-static struct desk_file *find(struct desk_hands *h, const char *name)
+static struct counter_file *find(struct counter_hands *h, const char *name)
 {
-	for (size_t i = 0; i < DESK_FILES; i++) {
+	for (size_t i = 0; i < COUNTER_FILES; i++) {
 		if (h->files[i].name != NULL &&
 		    strcmp(h->files[i].name, name) == 0)
 			return &h->files[i];
@@ -29,11 +29,11 @@ static struct desk_file *find(struct desk_hands *h, const char *name)
 	return NULL;
 }
 
-static struct desk_file *make(struct desk_hands *h, const char *name)
+static struct counter_file *make(struct counter_hands *h, const char *name)
 {
-	struct desk_file *f = find(h, name);
+	struct counter_file *f = find(h, name);
 
-	for (size_t i = 0; i < DESK_FILES && f == NULL; i++) {
+	for (size_t i = 0; i < COUNTER_FILES && f == NULL; i++) {
 		if (h->files[i].name != NULL)
 			continue;
 		f = &h->files[i];
@@ -46,18 +46,18 @@ static struct desk_file *make(struct desk_hands *h, const char *name)
 
 static void on_write(void *arg, int fd, struct slice bytes)
 {
-	struct desk_hands *h = arg;
+	struct counter_hands *h = arg;
 
 	buf_put(fd == 1 ? &h->out : &h->err, bytes);
 }
 
-static enum err take_handle(struct desk_hands *h, struct desk_file *f,
+static enum err take_handle(struct counter_hands *h, struct counter_file *f,
 			    bool write, int *handle)
 {
 	for (int i = 0; i < 8; i++) {
 		if (h->handles[i].file != NULL)
 			continue;
-		h->handles[i] = (struct desk_handle){ f, 0, write };
+		h->handles[i] = (struct counter_handle){ f, 0, write };
 		*handle = i;
 		return ERR_OK;
 	}
@@ -67,8 +67,8 @@ static enum err take_handle(struct desk_hands *h, struct desk_file *f,
 static enum err on_open(void *arg, const char *path, int *handle,
 			struct buf *why)
 {
-	struct desk_hands *h = arg;
-	struct desk_file *f = find(h, path);
+	struct counter_hands *h = arg;
+	struct counter_file *f = find(h, path);
 
 	if (f == NULL) {
 		buf_put_str(why, "no such file");
@@ -81,8 +81,8 @@ static enum err on_open(void *arg, const char *path, int *handle,
 static enum err on_create(void *arg, const char *path, int *handle,
 			  struct buf *why)
 {
-	struct desk_hands *h = arg;
-	struct desk_file *f = make(h, path);
+	struct counter_hands *h = arg;
+	struct counter_file *f = make(h, path);
 
 	(void)why;
 	buf_reset(&f->bytes);
@@ -92,8 +92,8 @@ static enum err on_create(void *arg, const char *path, int *handle,
 static enum err on_read(void *arg, int handle, uint8_t *p, size_t n,
 			size_t *got)
 {
-	struct desk_hands *h = arg;
-	struct desk_handle *k = &h->handles[handle];
+	struct counter_hands *h = arg;
+	struct counter_handle *k = &h->handles[handle];
 	size_t left = k->file->bytes.n - k->at;
 
 	assert_false(k->write);
@@ -110,7 +110,7 @@ static enum err on_read(void *arg, int handle, uint8_t *p, size_t n,
 
 static enum err on_put(void *arg, int handle, struct slice bytes)
 {
-	struct desk_hands *h = arg;
+	struct counter_hands *h = arg;
 
 	assert_true(h->handles[handle].write);
 	buf_put(&h->handles[handle].file->bytes, bytes);
@@ -119,7 +119,7 @@ static enum err on_put(void *arg, int handle, struct slice bytes)
 
 static enum err on_close(void *arg, int handle)
 {
-	struct desk_hands *h = arg;
+	struct counter_hands *h = arg;
 
 	h->handles[handle].file = NULL;
 	return ERR_OK;
@@ -127,8 +127,8 @@ static enum err on_close(void *arg, int handle)
 
 static void on_discard(void *arg, int handle)
 {
-	struct desk_hands *h = arg;
-	struct desk_file *f = h->handles[handle].file;
+	struct counter_hands *h = arg;
+	struct counter_file *f = h->handles[handle].file;
 
 	h->handles[handle].file = NULL;
 	if (h->handles[handle].write) {
@@ -140,14 +140,14 @@ static void on_discard(void *arg, int handle)
 
 static bool on_cancelled(void *arg)
 {
-	struct desk_hands *h = arg;
+	struct counter_hands *h = arg;
 
 	if (h->cancel_after > 0)
 		h->cancel_after--;
 	return h->cancel_after == 0;
 }
 
-static const struct cmd_io desk_io = {
+static const struct cmd_io counter_io = {
 	.write = on_write,
 	.open = on_open,
 	.create = on_create,
@@ -158,16 +158,16 @@ static const struct cmd_io desk_io = {
 	.is_cancelled = on_cancelled,
 };
 
-void desk_hands_init(struct desk_hands *h, struct home *home)
+void counter_hands_init(struct counter_hands *h, struct home *home)
 {
-	*h = (struct desk_hands){ .home = home, .cancel_after = -1 };
+	*h = (struct counter_hands){ .home = home, .cancel_after = -1 };
 	buf_init(&h->out, OUT_BYTES);
 	buf_init(&h->err, OUT_BYTES);
 }
 
-void desk_hands_free(struct desk_hands *h)
+void counter_hands_free(struct counter_hands *h)
 {
-	for (size_t i = 0; i < DESK_FILES; i++) {
+	for (size_t i = 0; i < COUNTER_FILES; i++) {
 		buf_free(&h->files[i].bytes);
 		free(h->files[i].name);
 	}
@@ -175,27 +175,27 @@ void desk_hands_free(struct desk_hands *h)
 	buf_free(&h->err);
 }
 
-void desk_file(struct desk_hands *h, const char *name, struct slice bytes)
+void counter_file(struct counter_hands *h, const char *name, struct slice bytes)
 {
-	struct desk_file *f = make(h, name);
+	struct counter_file *f = make(h, name);
 
 	buf_reset(&f->bytes);
 	buf_put(&f->bytes, bytes);
 }
 
-void desk_text(struct desk_hands *h, const char *name, const char *text)
+void counter_text(struct counter_hands *h, const char *name, const char *text)
 {
-	desk_file(h, name, slice_str(text));
+	counter_file(h, name, slice_str(text));
 }
 
-struct slice desk_read(struct desk_hands *h, const char *name)
+struct slice counter_read(struct counter_hands *h, const char *name)
 {
-	struct desk_file *f = find(h, name);
+	struct counter_file *f = find(h, name);
 
 	return f != NULL ? buf_slice(&f->bytes) : slice_of(NULL, 0);
 }
 
-bool desk_has(struct desk_hands *h, const char *name)
+bool counter_has(struct counter_hands *h, const char *name)
 {
 	return find(h, name) != NULL;
 }
@@ -210,7 +210,8 @@ static const struct cmd_entry entry = {
 	.example = "",
 };
 
-int desk_run(struct desk_hands *h, int (*run)(struct cmd *c), const char *words)
+int counter_run(struct counter_hands *h, int (*run)(struct cmd *c),
+		const char *words)
 {
 	char *text = xstrdup(words);
 	char *argv[ARGS_MAX + 1] = { text };
@@ -218,7 +219,7 @@ int desk_run(struct desk_hands *h, int (*run)(struct cmd *c), const char *words)
 			 .argv = argv,
 			 .entry = &entry,
 			 .columns = 80,
-			 .io = &desk_io,
+			 .io = &counter_io,
 			 .io_arg = h,
 			 .home = h->home };
 	char *save = NULL;
@@ -248,40 +249,40 @@ static void must_hold(const struct buf *b, const char *text)
 		 b->p != NULL ? (const char *)b->p : "");
 }
 
-void desk_said(struct desk_hands *h, const char *text)
+void counter_said(struct counter_hands *h, const char *text)
 {
 	must_hold(&h->out, text);
 }
 
-void desk_told(struct desk_hands *h, const char *text)
+void counter_told(struct counter_hands *h, const char *text)
 {
 	must_hold(&h->err, text);
 }
 
 /* Desks. */
 
-void desk_open(struct desk *d, const char *member)
+void counter_open(struct counter *d, const char *member)
 {
 	d->root = tmp_make();
 	nest_make(&d->nest, d->root, member);
 	nest_open(&d->nest);
-	desk_hands_init(&d->hands, &d->nest.home);
+	counter_hands_init(&d->hands, &d->nest.home);
 }
 
-void desk_reopen(struct desk *d)
+void counter_reopen(struct counter *d)
 {
 	nest_close(&d->nest);
 	nest_open(&d->nest);
 }
 
-void desk_close(struct desk *d)
+void counter_close(struct counter *d)
 {
-	desk_hands_free(&d->hands);
+	counter_hands_free(&d->hands);
 	nest_free(&d->nest);
 	tmp_remove(d->root);
 }
 
-uint64_t desk_size(struct desk *d)
+uint64_t counter_size(struct counter *d)
 {
 	struct store_head head;
 	struct store_txn *t;
