@@ -4,8 +4,8 @@
  * Ends the test on failure. One counter may run commands on several threads
  * when each has hands of its own (struct counter_hands). */
 
-#ifndef TESTS_NODE_DESK_H
-#define TESTS_NODE_DESK_H
+#ifndef TESTS_NODE_LIB_COUNTER_H
+#define TESTS_NODE_LIB_COUNTER_H
 
 #include "node/cmd.h"
 #include "nest.h"
@@ -65,4 +65,4 @@ void counter_told(struct counter_hands *h, const char *text);
 /* Records in the own log. */
 uint64_t counter_size(struct counter *d);
 
-#endif /* TESTS_NODE_DESK_H */
+#endif /* TESTS_NODE_LIB_COUNTER_H */
