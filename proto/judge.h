@@ -100,6 +100,44 @@ struct considered {
 	struct slice text; /* why it does not apply */
 };
 
+/* What is read of a held course, once; encoded values, empty where absent.
+ * In the order of their names, as fields_read wants them. */
+enum credential_field {
+	CREDENTIAL_ID,
+	CREDENTIAL_ECTS,
+	CREDENTIAL_GRADE,
+	CREDENTIAL_IDENTITY_CHECK,
+	CREDENTIAL_ISSUED_ON,
+	CREDENTIAL_LEARNER,
+	CREDENTIAL_OFFER,
+	CREDENTIAL_OFFER_VERSION,
+	CREDENTIAL_VALID_UNTIL,
+	CREDENTIAL_FIELDS
+};
+enum offer_field {
+	OFFER_ASSESSMENT,
+	OFFER_CLAIM_STRENGTH,
+	OFFER_COUNTRY,
+	OFFER_ECTS,
+	OFFER_EQF,
+	OFFER_IDENTITY_CHECK,
+	OFFER_ISCED,
+	OFFER_LANGUAGE,
+	OFFER_ID,
+	OFFER_PARTICIPATION,
+	OFFER_QA,
+	OFFER_TITLE,
+	OFFER_TYPE,
+	OFFER_VERSION,
+	OFFER_FIELDS
+};
+struct course {
+	const struct recognise_held *held;
+	const struct recognise_record *status; /* in force; NULL: none */
+	struct slice c[CREDENTIAL_FIELDS];
+	struct slice o[OFFER_FIELDS];
+};
+
 struct judge {
 	const struct recognise_facts *f;
 	const struct recognise_question *q;
@@ -115,7 +153,7 @@ struct judge {
 	struct candidate **policies; /* in force, in order */
 	size_t policy_count;
 	uint64_t cap; /* of what is recognised, ECTS hundredths */
-	const struct recognise_record *states[LIMIT_HELD]; /* status in force */
+	struct course *courses; /* facts.held_count of them */
 	struct slice appeal; /* encoded object, or empty */
 	struct slice appeal_state; /* text, or empty */
 	struct slice contact; /* where to apply; text, or empty */
@@ -153,8 +191,12 @@ struct part *judge_part(struct judge *j, uint64_t used,
 void judge_option(struct judge *j, struct part *p, const struct candidate *c,
 		  struct slice target);
 /* The values of @names (sorted) in the encoded map, empty where absent. */
-void fields_read(struct slice map, const char *const *names, size_t n,
+void fields_read(struct slice map, const struct slice *names, size_t n,
 		 struct slice *out);
+#define NAME(s)                                                                \
+	{                                                                      \
+		(const uint8_t *)(s), sizeof(s) - 1                            \
+	}
 /* The text that @value encodes; empty when it is none. */
 struct slice field_text(struct slice value);
 uint64_t field_uint(struct slice value, uint64_t absent);
@@ -203,8 +245,8 @@ void condition_add(struct judge *j, struct candidate *c, const char *code,
 		   const char *state, struct slice text);
 
 /* Facts of a course that clauses ask for too. */
-uint64_t held_ects(const struct recognise_held *h); /* UINT64_MAX: unknown */
-struct slice held_identity_check(const struct recognise_held *h);
+uint64_t course_ects(const struct course *c); /* UINT64_MAX: unknown */
+struct slice course_identity_check(const struct course *c); /* text */
 bool at_least_as_strong(const char *const *words, struct slice have,
 			struct slice want);
 bool lists_meet(struct slice a, struct slice b);

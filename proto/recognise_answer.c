@@ -1,21 +1,45 @@
 #include "judge.h"
 
+#include <string.h>
+
 #include "enc.h"
 
 /* The answer document, PROTOCOL.md 12.8: canonical, so every map is written
  * in the order of its keys, and its pairs are counted before. */
 
-static void put_text(struct enc *e, const char *key, struct slice text)
+/* Strings below 32 bytes have one byte before them: most of an answer. */
+static void put_str(struct enc *e, struct slice s)
+{
+	uint8_t *at;
+
+	if (s.n >= 32) {
+		enc_str(e, s);
+		return;
+	}
+	at = buf_extend(e->out, s.n + 1);
+	if (at == NULL)
+		return;
+	at[0] = (uint8_t)(0xa0 | s.n);
+	if (s.n > 0)
+		memcpy(at + 1, s.p, s.n);
+}
+
+static void put_key(struct enc *e, struct slice key)
+{
+	put_str(e, key);
+}
+
+static void put_text(struct enc *e, struct slice key, struct slice text)
 {
 	if (text.n == 0)
 		return;
-	enc_cstr(e, key);
-	enc_str(e, text);
+	put_key(e, key);
+	put_str(e, text);
 }
 
-static void put_uint(struct enc *e, const char *key, uint64_t v)
+static void put_uint(struct enc *e, struct slice key, uint64_t v)
 {
-	enc_cstr(e, key);
+	put_key(e, key);
 	enc_uint(e, v);
 }
 
@@ -26,20 +50,20 @@ static const struct recognise_log *log_of(const struct judge *j,
 	return &j->f->logs[r->log];
 }
 
-static void put_said(struct enc *e, const char *key, const struct said_list *l)
+static void put_said(struct enc *e, struct slice key, const struct said_list *l)
 {
-	enc_cstr(e, key);
+	put_key(e, key);
 	enc_array(e, l->count);
 	for (const struct said *s = l->first; s != NULL; s = s->next) {
 		enc_map(e, 2u + (s->due.n > 0) + (s->side.n > 0) +
 				   (s->state != NULL));
-		put_text(e, "code", slice_str(s->code));
-		put_text(e, "due", s->due);
-		put_text(e, "side", s->side);
+		put_text(e, SLICE_LIT("code"), slice_str(s->code));
+		put_text(e, SLICE_LIT("due"), s->due);
+		put_text(e, SLICE_LIT("side"), s->side);
 		if (s->state != NULL)
-			put_text(e, "state", slice_str(s->state));
-		enc_cstr(e, "text");
-		enc_str(e, s->text);
+			put_text(e, SLICE_LIT("state"), slice_str(s->state));
+		put_key(e, SLICE_LIT("text"));
+		put_str(e, s->text);
 	}
 }
 
@@ -103,7 +127,7 @@ static void put_targets(struct enc *e, const struct part *parts, bool all)
 
 	for (p = parts; p != NULL; p = all ? p->next : NULL)
 		n += put_granted(NULL, p);
-	enc_cstr(e, "targets");
+	put_key(e, SLICE_LIT("targets"));
 	enc_array(e, n);
 	for (p = parts; p != NULL; p = all ? p->next : NULL)
 		put_granted(e, p);
@@ -124,7 +148,7 @@ static void put_twins(struct enc *e, const struct candidate *c)
 
 	if (n == 0)
 		return;
-	enc_cstr(e, "duplicates");
+	put_key(e, SLICE_LIT("duplicates"));
 	enc_array(e, n);
 	for (const struct candidate *t = c->twin; t != NULL; t = t->twin)
 		enc_str(e, t->id);
@@ -136,16 +160,17 @@ static void put_alternative(struct judge *j, struct enc *e,
 	const struct candidate *c = o->from;
 
 	enc_map(e, 7u + (c->twin != NULL));
-	put_said(e, "conditions", &c->met);
+	put_said(e, SLICE_LIT("conditions"), &c->met);
 	put_twins(e, c);
-	enc_cstr(e, "id");
+	put_key(e, SLICE_LIT("id"));
 	enc_str(e, c->id);
-	put_text(e, "kind", slice_str(c->kind));
-	enc_cstr(e, "member");
+	put_text(e, SLICE_LIT("kind"), slice_str(c->kind));
+	put_key(e, SLICE_LIT("member"));
 	enc_str(e, log_of(j, c->record)->member);
-	put_text(e, "outcome", slice_str(recognise_outcome_name(c->outcome)));
-	put_uint(e, "seq", c->record->seq);
-	enc_cstr(e, "targets");
+	put_text(e, SLICE_LIT("outcome"),
+		 slice_str(recognise_outcome_name(c->outcome)));
+	put_uint(e, SLICE_LIT("seq"), c->record->seq);
+	put_key(e, SLICE_LIT("targets"));
 	enc_array(e, put_option(NULL, o));
 	put_option(e, o);
 }
@@ -157,7 +182,7 @@ static void put_alternatives(struct judge *j, struct enc *e)
 
 	for (const struct part *p = j->parts; p != NULL; p = p->next)
 		n += p->option_count > 1 ? p->option_count : 0;
-	enc_cstr(e, "alternatives");
+	put_key(e, SLICE_LIT("alternatives"));
 	enc_array(e, n);
 	for (const struct part *p = j->parts; p != NULL; p = p->next) {
 		o = p->option_count > 1 ? p->options : NULL;
@@ -173,11 +198,11 @@ static void put_record(struct judge *j, struct enc *e, const char *kind,
 {
 	const struct recognise_log *log = log_of(j, r);
 
-	put_text(e, "id", id);
-	put_text(e, "kind", slice_str(kind));
-	put_text(e, "member", log->member);
-	put_uint(e, "seq", r->seq);
-	put_uint(e, "size", log->size);
+	put_text(e, SLICE_LIT("id"), id);
+	put_text(e, SLICE_LIT("kind"), slice_str(kind));
+	put_text(e, SLICE_LIT("member"), log->member);
+	put_uint(e, SLICE_LIT("seq"), r->seq);
+	put_uint(e, SLICE_LIT("size"), log->size);
 }
 
 /* Put the entry, or only count it when @e is NULL. */
@@ -188,7 +213,7 @@ static uint32_t put_ground(struct judge *j, struct enc *e,
 		return 1;
 	enc_map(e,
 		4u + (c->id.n > 0) + (c->decided_on.n > 0) + (c->twin != NULL));
-	put_text(e, "decided_on", c->decided_on);
+	put_text(e, SLICE_LIT("decided_on"), c->decided_on);
 	put_twins(e, c);
 	put_record(j, e, c->kind, c->id, c->record);
 	return 1;
@@ -222,16 +247,15 @@ static uint32_t put_part_grounds(struct judge *j, struct enc *e,
 
 static uint32_t put_held_facts(struct judge *j, struct enc *e, uint32_t i)
 {
-	const struct recognise_held *h = &j->f->held[i];
+	const struct course *c = &j->courses[i];
+	const struct recognise_held *h = c->held;
 	uint32_t n = 0;
 
-	if (j->states[i] != NULL)
-		n += put_fact(j, e, "status", slice_of(NULL, 0), j->states[i]);
-	n += put_fact(j, e, "credential",
-		      dec_find_str(h->credential.body, "credential"),
+	if (c->status != NULL)
+		n += put_fact(j, e, "status", slice_of(NULL, 0), c->status);
+	n += put_fact(j, e, "credential", field_text(c->c[CREDENTIAL_ID]),
 		      &h->credential);
-	n += put_fact(j, e, "offer", dec_find_str(h->offer.body, "offer"),
-		      &h->offer);
+	n += put_fact(j, e, "offer", field_text(c->o[OFFER_ID]), &h->offer);
 	return n;
 }
 
@@ -252,7 +276,7 @@ static uint32_t put_grounds(struct judge *j, struct enc *e)
 
 static void put_basis(struct judge *j, struct enc *e)
 {
-	enc_cstr(e, "basis");
+	put_key(e, SLICE_LIT("basis"));
 	enc_array(e, put_grounds(j, NULL));
 	put_grounds(j, e);
 }
@@ -261,19 +285,19 @@ static void put_considered(struct judge *j, struct enc *e)
 {
 	if (!j->q->explain)
 		return;
-	enc_cstr(e, "considered");
+	put_key(e, SLICE_LIT("considered"));
 	enc_array(e, j->considered_count);
 	for (const struct considered *c = j->considered; c != NULL;
 	     c = c->next) {
 		enc_map(e, 6);
-		put_text(e, "failed", slice_str(c->what->failed));
-		enc_cstr(e, "id");
+		put_text(e, SLICE_LIT("failed"), slice_str(c->what->failed));
+		put_key(e, SLICE_LIT("id"));
 		enc_str(e, c->what->id);
-		put_text(e, "kind", slice_str(c->what->kind));
-		enc_cstr(e, "member");
+		put_text(e, SLICE_LIT("kind"), slice_str(c->what->kind));
+		put_key(e, SLICE_LIT("member"));
 		enc_str(e, log_of(j, c->what->record)->member);
-		put_uint(e, "seq", c->what->record->seq);
-		enc_cstr(e, "text");
+		put_uint(e, SLICE_LIT("seq"), c->what->record->seq);
+		put_key(e, SLICE_LIT("text"));
 		enc_str(e, c->text);
 	}
 }
@@ -284,20 +308,20 @@ static void put_freshness(struct judge *j, struct enc *e)
 {
 	uint32_t first = j->f->has_log ? 0 : 1;
 
-	enc_cstr(e, "freshness");
+	put_key(e, SLICE_LIT("freshness"));
 	enc_array(e, j->f->log_count - first);
 	for (uint32_t i = first; i < j->f->log_count; i++) {
 		const struct recognise_log *l = &j->f->logs[i];
 
 		enc_map(e, 6);
-		put_uint(e, "age_ms", l->age_ms);
-		enc_cstr(e, "complete");
+		put_uint(e, SLICE_LIT("age_ms"), l->age_ms);
+		put_key(e, SLICE_LIT("complete"));
 		enc_bool(e, l->complete);
-		put_uint(e, "heard_ms", l->heard_ms);
-		put_text(e, "member", l->member);
-		enc_cstr(e, "own");
+		put_uint(e, SLICE_LIT("heard_ms"), l->heard_ms);
+		put_text(e, SLICE_LIT("member"), l->member);
+		put_key(e, SLICE_LIT("own"));
 		enc_bool(e, l->own);
-		put_uint(e, "size", l->size);
+		put_uint(e, SLICE_LIT("size"), l->size);
 	}
 }
 
@@ -354,20 +378,20 @@ static void put_incomplete(struct judge *j, struct enc *e)
 
 	for (uint32_t i = 0; i < j->f->log_count; i++)
 		n += withheld(j, i) != 0;
-	enc_cstr(e, "incomplete");
+	put_key(e, SLICE_LIT("incomplete"));
 	enc_array(e, n);
 	for (uint32_t i = 0; i < j->f->log_count; i++) {
 		bits = withheld(j, i);
 		if (bits == 0)
 			continue;
 		enc_map(e, 2);
-		enc_cstr(e, "kinds");
+		put_key(e, SLICE_LIT("kinds"));
 		enc_array(e, count_kinds(bits));
 		for (size_t k = 0; k < KINDS; k++) {
 			if (bits & kinds[k].bit)
 				enc_cstr(e, kinds[k].name);
 		}
-		put_text(e, "member", j->f->logs[i].member);
+		put_text(e, SLICE_LIT("member"), j->f->logs[i].member);
 	}
 }
 
@@ -382,13 +406,13 @@ static void put_grade(struct judge *j, struct enc *e, struct slice grade)
 		if (slice_is(j->policies[i]->grade_method, "pass-only"))
 			reason = "pass-only";
 	}
-	enc_cstr(e, "grade");
+	put_key(e, SLICE_LIT("grade"));
 	enc_map(e, 3u + (scheme.n > 0));
-	enc_cstr(e, "converted");
+	put_key(e, SLICE_LIT("converted"));
 	enc_bool(e, false);
-	put_text(e, "reason", slice_str(reason));
-	put_text(e, "scheme", scheme);
-	enc_cstr(e, "value");
+	put_text(e, SLICE_LIT("reason"), slice_str(reason));
+	put_text(e, SLICE_LIT("scheme"), scheme);
+	put_key(e, SLICE_LIT("value"));
 	enc_str(e, dec_find_str(grade, "value"));
 }
 
@@ -398,47 +422,46 @@ static struct slice state_of(const struct judge *j, uint32_t i)
 
 	if (h->is_offer || h->unreadable)
 		return slice_of(NULL, 0);
-	if (j->states[i] == NULL)
+	if (j->courses[i].status == NULL)
 		return slice_str("valid");
-	return dec_find_str(j->states[i]->body, "state");
+	return dec_find_str(j->courses[i].status->body, "state");
 }
 
 static void put_held(struct judge *j, struct enc *e, uint32_t i)
 {
-	const struct recognise_held *h = &j->f->held[i];
-	struct slice title = { NULL, 0 }, grade = { NULL, 0 };
+	const struct course *c = &j->courses[i];
+	const struct recognise_held *h = c->held;
+	struct slice title = language_text(c->o[OFFER_TITLE]);
+	struct slice grade = c->c[CREDENTIAL_GRADE];
 	struct slice state = state_of(j, i);
-	uint64_t ects = held_ects(h);
-	uint64_t eqf = dec_find_uint(h->offer.body, "eqf", UINT64_MAX);
+	uint64_t ects = course_ects(c);
+	uint64_t eqf = field_uint(c->o[OFFER_EQF], UINT64_MAX);
 
-	if (dec_find(h->offer.body, "title", &title))
-		title = language_text(title);
-	dec_find(h->credential.body, "grade", &grade);
 	enc_map(e, 3u + (h->achieved_on.n > 0) + (h->code.n > 0) +
 			   (ects != UINT64_MAX) + (eqf != UINT64_MAX) +
 			   (grade.n > 0) + (state.n > 0) + (title.n > 0));
-	put_text(e, "achieved_on", h->achieved_on);
-	put_text(e, "code", h->code);
+	put_text(e, SLICE_LIT("achieved_on"), h->achieved_on);
+	put_text(e, SLICE_LIT("code"), h->code);
 	if (ects != UINT64_MAX)
-		put_uint(e, "ects", ects);
+		put_uint(e, SLICE_LIT("ects"), ects);
 	if (eqf != UINT64_MAX)
-		put_uint(e, "eqf", eqf);
+		put_uint(e, SLICE_LIT("eqf"), eqf);
 	if (grade.n > 0)
 		put_grade(j, e, grade);
 	if (!h->is_offer)
-		put_text(e, "id", h->id);
-	put_text(e, "issuer", h->issuer);
+		put_text(e, SLICE_LIT("id"), h->id);
+	put_text(e, SLICE_LIT("issuer"), h->issuer);
 	if (h->is_offer)
-		put_text(e, "offer", h->id);
-	put_text(e, "state", state);
-	put_text(e, "title", title);
-	enc_cstr(e, "verified");
+		put_text(e, SLICE_LIT("offer"), h->id);
+	put_text(e, SLICE_LIT("state"), state);
+	put_text(e, SLICE_LIT("title"), title);
+	put_key(e, SLICE_LIT("verified"));
 	enc_bool(e, h->offer.body.n > 0);
 }
 
 static void put_subject(struct judge *j, struct enc *e)
 {
-	enc_cstr(e, "subject");
+	put_key(e, SLICE_LIT("subject"));
 	enc_array(e, j->f->held_count);
 	for (uint32_t i = 0; i < j->f->held_count; i++)
 		put_held(j, e, i);
@@ -451,7 +474,7 @@ static bool earned(const struct judge *j, uint64_t *sum)
 
 	*sum = 0;
 	for (uint32_t i = 0; i < j->f->held_count; i++) {
-		ects = held_ects(&j->f->held[i]);
+		ects = course_ects(&j->courses[i]);
 		if (ects == UINT64_MAX)
 			return false;
 		*sum += ects;
@@ -487,14 +510,14 @@ static void put_credits(struct judge *j, struct enc *e)
 	bool has_earned = earned(j, &have);
 	bool has_given = recognised(j, &given, &unit);
 
-	enc_cstr(e, "credits");
+	put_key(e, SLICE_LIT("credits"));
 	enc_map(e, (uint32_t)has_earned + (has_given ? 2 : 0));
 	if (has_earned)
-		put_uint(e, "earned", have);
+		put_uint(e, SLICE_LIT("earned"), have);
 	if (!has_given)
 		return;
-	put_uint(e, "recognised", given);
-	put_text(e, "unit", unit.n > 0 ? unit : slice_str("ECTS"));
+	put_uint(e, SLICE_LIT("recognised"), given);
+	put_text(e, SLICE_LIT("unit"), unit.n > 0 ? unit : slice_str("ECTS"));
 }
 
 /* ---- The whole -------------------------------------------------------- */
@@ -538,9 +561,10 @@ static void put_part(struct judge *j, struct enc *e, const struct part *p)
 	for (uint32_t i = 0; i < j->f->held_count; i++)
 		n += (uint32_t)(p->used >> i & 1);
 	enc_map(e, 4);
-	put_text(e, "outcome", slice_str(recognise_outcome_name(p->outcome)));
-	put_text(e, "standing", slice_str(p->standing));
-	enc_cstr(e, "subject");
+	put_text(e, SLICE_LIT("outcome"),
+		 slice_str(recognise_outcome_name(p->outcome)));
+	put_text(e, SLICE_LIT("standing"), slice_str(p->standing));
+	put_key(e, SLICE_LIT("subject"));
 	enc_array(e, n);
 	for (uint32_t i = 0; i < j->f->held_count; i++) {
 		if (p->used >> i & 1)
@@ -553,7 +577,7 @@ static void put_parts(struct judge *j, struct enc *e)
 {
 	if (j->part_count < 2)
 		return;
-	enc_cstr(e, "parts");
+	put_key(e, SLICE_LIT("parts"));
 	enc_array(e, j->part_count);
 	for (const struct part *p = j->parts; p != NULL; p = p->next)
 		put_part(j, e, p);
@@ -611,41 +635,42 @@ static void put_first_half(struct judge *j, struct enc *e)
 {
 	put_alternatives(j, e);
 	if (j->appeal.n > 0) {
-		enc_cstr(e, "appeal");
+		put_key(e, SLICE_LIT("appeal"));
 		enc_raw(e, j->appeal);
 	}
-	put_text(e, "appeal_state", j->appeal_state);
-	put_text(e, "as_of", j->q->as_of);
+	put_text(e, SLICE_LIT("appeal_state"), j->appeal_state);
+	put_text(e, SLICE_LIT("as_of"), j->q->as_of);
 	put_basis(j, e);
-	put_text(e, "by", j->q->by);
+	put_text(e, SLICE_LIT("by"), j->q->by);
 	if (j->cause != NULL)
-		put_text(e, "cause", slice_str(j->cause));
-	put_said(e, "conditions", &j->conditions);
+		put_text(e, SLICE_LIT("cause"), slice_str(j->cause));
+	put_said(e, SLICE_LIT("conditions"), &j->conditions);
 	put_considered(j, e);
-	put_text(e, "contact", j->contact);
+	put_text(e, SLICE_LIT("contact"), j->contact);
 	put_credits(j, e);
 	if (j->decision_days > 0)
-		put_uint(e, "decision_days", j->decision_days);
+		put_uint(e, SLICE_LIT("decision_days"), j->decision_days);
 	put_freshness(j, e);
 	put_incomplete(j, e);
 }
 
 static void put_second_half(struct judge *j, struct enc *e)
 {
-	put_said(e, "limits", &j->limits);
+	put_said(e, SLICE_LIT("limits"), &j->limits);
 	if (j->mapping.n > 0) {
-		enc_cstr(e, "mapping");
+		put_key(e, SLICE_LIT("mapping"));
 		enc_raw(e, j->mapping);
 	}
-	put_text(e, "outcome", slice_str(recognise_outcome_name(overall(j))));
+	put_text(e, SLICE_LIT("outcome"),
+		 slice_str(recognise_outcome_name(overall(j))));
 	put_parts(j, e);
-	put_text(e, "programme", j->q->programme);
-	put_text(e, "purpose", j->q->purpose);
-	put_said(e, "reasons", &j->reasons);
-	put_text(e, "standing", slice_str(standing(j)));
+	put_text(e, SLICE_LIT("programme"), j->q->programme);
+	put_text(e, SLICE_LIT("purpose"), j->q->purpose);
+	put_said(e, SLICE_LIT("reasons"), &j->reasons);
+	put_text(e, SLICE_LIT("standing"), slice_str(standing(j)));
 	put_subject(j, e);
 	put_targets(e, j->parts, true);
-	put_uint(e, "v", 1);
+	put_uint(e, SLICE_LIT("v"), 1);
 }
 
 enum err judge_write(struct judge *j, struct buf *out)

@@ -27,10 +27,16 @@ enum {
 	C_TEXT,
 	C_COUNT
 };
-static const char *const condition_names[C_COUNT] = {
-	"assessment", "claim_strength_min", "ects_min",		  "eqf_min",
-	"grade_min",  "grade_scheme",	    "identity_check_min", "language",
-	"text",
+static const struct slice condition_names[C_COUNT] = {
+	NAME("assessment"),
+	NAME("claim_strength_min"),
+	NAME("ects_min"),
+	NAME("eqf_min"),
+	NAME("grade_min"),
+	NAME("grade_scheme"),
+	NAME("identity_check_min"),
+	NAME("language"),
+	NAME("text"),
 };
 
 /* ---- Grades ----------------------------------------------------------- */
@@ -76,15 +82,15 @@ static enum verdict compare_on(const char *const *grades, struct slice have,
 
 /* Grades compare within one scheme only; letters without a scheme are the
  * common A+ to F. Anything else stays open: it is for people to judge. */
-static enum verdict grade_verdict(const struct recognise_held *h,
-				  struct slice want, struct slice scheme)
+static enum verdict grade_verdict(const struct course *c, struct slice want,
+				  struct slice scheme)
 {
-	struct slice grade, have, of;
+	struct slice grade = c->c[CREDENTIAL_GRADE];
+	struct slice have = dec_find_str(grade, "value");
+	struct slice of = dec_find_str(grade, "scheme");
 
-	if (!dec_find(h->credential.body, "grade", &grade))
+	if (have.n == 0)
 		return OPEN;
-	have = dec_find_str(grade, "value");
-	of = dec_find_str(grade, "scheme");
 	if (scheme.n > 0 && of.n > 0 && !slice_equal(scheme, of))
 		return OPEN;
 	if (scheme.n == 0)
@@ -107,13 +113,12 @@ static enum verdict at_least(uint64_t have, uint64_t want)
 	return have >= want ? MET : UNMET;
 }
 
-uint64_t held_ects(const struct recognise_held *h)
+uint64_t course_ects(const struct course *c)
 {
-	uint64_t own = dec_find_uint(h->credential.body, "ects", UINT64_MAX);
+	uint64_t own = field_uint(c->c[CREDENTIAL_ECTS], UINT64_MAX);
 
-	if (own != UINT64_MAX)
-		return own;
-	return dec_find_uint(h->offer.body, "ects", UINT64_MAX);
+	return own != UINT64_MAX ? own
+				 : field_uint(c->o[OFFER_ECTS], UINT64_MAX);
 }
 
 /* Place of @word in the NULL-ended list, weakest first. */
@@ -126,11 +131,11 @@ static uint64_t strength(const char *const *words, struct slice word)
 	return UINT64_MAX;
 }
 
-struct slice held_identity_check(const struct recognise_held *h)
+struct slice course_identity_check(const struct course *c)
 {
-	struct slice own = dec_find_str(h->credential.body, "identity_check");
+	struct slice own = field_text(c->c[CREDENTIAL_IDENTITY_CHECK]);
 
-	return own.n > 0 ? own : dec_find_str(h->offer.body, "identity_check");
+	return own.n > 0 ? own : field_text(c->o[OFFER_IDENTITY_CHECK]);
 }
 
 bool at_least_as_strong(const char *const *words, struct slice have,
@@ -161,21 +166,15 @@ bool lists_meet(struct slice a, struct slice b)
 	return false;
 }
 
-static enum verdict language_verdict(const struct recognise_held *h,
-				     struct slice wanted)
+static enum verdict language_verdict(struct slice taught, struct slice wanted)
 {
-	struct slice taught;
-
-	if (!dec_find(h->offer.body, "language", &taught))
+	if (taught.n == 0)
 		return OPEN;
 	return lists_meet(taught, wanted) ? MET : UNMET;
 }
 
-static enum verdict assessment_verdict(const struct recognise_held *h,
-				       struct slice wanted)
+static enum verdict assessment_verdict(struct slice done, struct slice wanted)
 {
-	struct slice done = dec_find_str(h->offer.body, "assessment");
-
 	if (done.n == 0)
 		return OPEN;
 	return list_has(wanted, done) ? MET : UNMET;
@@ -183,31 +182,31 @@ static enum verdict assessment_verdict(const struct recognise_held *h,
 
 /* ---- All of them ------------------------------------------------------ */
 
-static enum verdict verdict_on(const struct recognise_held *h, unsigned which,
+static enum verdict verdict_on(const struct course *c, unsigned which,
 			       const struct slice *v)
 {
 	struct slice text = field_text(v[which]);
-	struct slice offer = h->offer.body;
 
 	switch (which) {
 	case C_ASSESSMENT:
-		return assessment_verdict(h, v[which]);
+		return assessment_verdict(field_text(c->o[OFFER_ASSESSMENT]),
+					  v[which]);
 	case C_CLAIM:
 		return strength_verdict(schema_claim_strengths,
-					dec_find_str(offer, "claim_strength"),
+					field_text(c->o[OFFER_CLAIM_STRENGTH]),
 					text);
 	case C_ECTS:
-		return at_least(held_ects(h), field_uint(v[which], 0));
+		return at_least(course_ects(c), field_uint(v[which], 0));
 	case C_EQF:
-		return at_least(dec_find_uint(offer, "eqf", UINT64_MAX),
+		return at_least(field_uint(c->o[OFFER_EQF], UINT64_MAX),
 				field_uint(v[which], 0));
 	case C_GRADE:
-		return grade_verdict(h, text, field_text(v[C_SCHEME]));
+		return grade_verdict(c, text, field_text(v[C_SCHEME]));
 	case C_IDENTITY:
 		return strength_verdict(schema_identity_checks,
-					held_identity_check(h), text);
+					course_identity_check(c), text);
 	case C_LANGUAGE:
-		return language_verdict(h, v[which]);
+		return language_verdict(c->o[OFFER_LANGUAGE], v[which]);
 	default:
 		return OPEN; /* words are for people */
 	}
@@ -268,7 +267,7 @@ bool rule_conditions(struct judge *j, struct candidate *c)
 		for (uint32_t k = 0; k < j->f->held_count; k++) {
 			if ((c->used >> k & 1) == 0)
 				continue;
-			now = verdict_on(&j->f->held[k], i, v);
+			now = verdict_on(&j->courses[k], i, v);
 			worst = now > worst ? now : worst;
 		}
 		if (worst == UNMET) {

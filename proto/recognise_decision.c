@@ -23,11 +23,13 @@ enum {
 	D_UNIT,
 	D_COUNT
 };
-static const char *const decision_names[D_COUNT] = {
-	"appeal",     "appeal_state", "conditions", "credentials", "credits",
-	"decided_on", "decision",     "help",	    "mapping",	   "outcome",
-	"programme",  "purpose",      "reason",	    "side",	   "state",
-	"supersedes", "unit",
+static const struct slice decision_names[D_COUNT] = {
+	NAME("appeal"),	     NAME("appeal_state"), NAME("conditions"),
+	NAME("credentials"), NAME("credits"),	   NAME("decided_on"),
+	NAME("decision"),    NAME("help"),	   NAME("mapping"),
+	NAME("outcome"),     NAME("programme"),	   NAME("purpose"),
+	NAME("reason"),	     NAME("side"),	   NAME("state"),
+	NAME("supersedes"),  NAME("unit"),
 };
 
 static void decision_read(const struct recognise_record *r, struct candidate *c)

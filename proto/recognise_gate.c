@@ -99,20 +99,52 @@ static void tell_later(struct judge *j, const struct recognise_held *h,
 			     slice_sub(at, 0, TEXT_DATE_BYTES), j->q->as_of));
 }
 
-static void check_form(struct judge *j, const struct recognise_held *h,
-		       uint32_t kind, struct slice body)
+static void check_credential(struct judge *j, const struct course *c)
 {
-	struct complaint c = { 0 };
+	static const struct {
+		enum credential_field field;
+		const char *name;
+	} needed[] = {
+		{ CREDENTIAL_ID, "credential" },
+		{ CREDENTIAL_OFFER, "offer" },
+		{ CREDENTIAL_ISSUED_ON, "issued_on" },
+		{ CREDENTIAL_LEARNER, "learner" },
+	};
 
-	if (body.n == 0 || schema_check_body(kind, body, &c) != BODY_INVALID)
-		return;
-	close_gate(j, "incomplete",
-		   judge_text(j, "%v is incomplete: %s", h->id, c.message));
+	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++) {
+		if (field_text(c->c[needed[i].field]).n > 0)
+			continue;
+		close_gate(j, "incomplete",
+			   judge_text(j, "%v is incomplete: it has no %s",
+				      c->held->id, needed[i].name));
+	}
+	if (!text_is_date(c->held->achieved_on))
+		close_gate(j, "incomplete",
+			   judge_text(j, "%v is incomplete: it has no date",
+				      c->held->id));
 }
 
-static void check_dates(struct judge *j, const struct recognise_held *h)
+/* What the type of the offer requires, Annex I for micro-credentials. */
+static void check_offer(struct judge *j, const struct course *c)
 {
-	struct slice until = dec_find_str(h->credential.body, "valid_until");
+	struct slice type = field_text(c->o[OFFER_TYPE]);
+	struct complaint why = { 0 };
+
+	if (c->held->offer.body.n == 0 || slice_is(type, "course") ||
+	    slice_is(type, "module"))
+		return;
+	if (schema_check_body(KIND_OFFER, c->held->offer.body, &why) !=
+	    BODY_INVALID)
+		return;
+	close_gate(j, "incomplete",
+		   judge_text(j, "the offer of %v is incomplete: %s",
+			      c->held->id, why.message));
+}
+
+static void check_dates(struct judge *j, const struct course *c)
+{
+	const struct recognise_held *h = c->held;
+	struct slice until = field_text(c->c[CREDENTIAL_VALID_UNTIL]);
 
 	if (date_after(j->q->as_of, until))
 		close_gate(
@@ -124,34 +156,74 @@ static void check_dates(struct judge *j, const struct recognise_held *h)
 				      h->id, h->achieved_on, j->q->as_of));
 }
 
+/* One course; false: its status cannot be understood. */
+static bool check_course(struct judge *j, struct course *c)
+{
+	const struct recognise_held *h = c->held;
+	bool readable = true;
+
+	if (h->unreadable) {
+		close_gate(j, "not-visible",
+			   judge_text(j,
+				      "%v cannot be read here: %v keeps "
+				      "credentials that this asker may not see",
+				      h->id, h->issuer));
+		return true;
+	}
+	if (!h->is_offer)
+		check_credential(j, c);
+	check_offer(j, c);
+	c->status = status_in_force(j, h);
+	if (c->status != NULL) {
+		readable = status_is_readable(j, h, c->status);
+		if (readable)
+			check_status(j, h, c->status);
+	}
+	tell_later(j, h, c->status);
+	check_dates(j, c);
+	return readable;
+}
+
+static const struct slice credential_names[CREDENTIAL_FIELDS] = {
+	NAME("credential"),	NAME("ects"),	       NAME("grade"),
+	NAME("identity_check"), NAME("issued_on"),     NAME("learner"),
+	NAME("offer"),		NAME("offer_version"), NAME("valid_until"),
+};
+static const struct slice offer_names[OFFER_FIELDS] = {
+	NAME("assessment"), NAME("claim_strength"),
+	NAME("country"),    NAME("ects"),
+	NAME("eqf"),	    NAME("identity_check"),
+	NAME("isced"),	    NAME("language"),
+	NAME("offer"),	    NAME("participation"),
+	NAME("qa"),	    NAME("title"),
+	NAME("type"),	    NAME("version"),
+};
+
+static bool read_courses(struct judge *j)
+{
+	uint32_t n = j->f->held_count;
+
+	j->courses = judge_alloc(j, n * sizeof(*j->courses));
+	for (uint32_t i = 0; i < n && j->courses != NULL; i++) {
+		struct course *c = &j->courses[i];
+
+		c->held = &j->f->held[i];
+		fields_read(c->held->credential.body, credential_names,
+			    CREDENTIAL_FIELDS, c->c);
+		fields_read(c->held->offer.body, offer_names, OFFER_FIELDS,
+			    c->o);
+	}
+	return j->courses != NULL;
+}
+
 bool judge_gate(struct judge *j)
 {
 	bool readable = true;
 
-	for (uint32_t i = 0; i < j->f->held_count; i++) {
-		const struct recognise_held *h = &j->f->held[i];
-		const struct recognise_record *s = status_in_force(j, h);
-
-		if (h->unreadable) {
-			close_gate(
-				j, "not-visible",
-				judge_text(j,
-					   "%v cannot be read here: %v keeps "
-					   "credentials that this asker may "
-					   "not see",
-					   h->id, h->issuer));
-			continue;
-		}
-		check_form(j, h, KIND_CREDENTIAL, h->credential.body);
-		check_form(j, h, KIND_OFFER, h->offer.body);
-		j->states[i] = s;
-		if (s != NULL && status_is_readable(j, h, s))
-			check_status(j, h, s);
-		else if (s != NULL)
-			readable = false;
-		tell_later(j, h, s);
-		check_dates(j, h);
-	}
+	if (!read_courses(j))
+		return false;
+	for (uint32_t i = 0; i < j->f->held_count; i++)
+		readable = check_course(j, &j->courses[i]) && readable;
 	if (j->cause != NULL) {
 		judge_part(j, held_mask(j), OUTCOME_NOT_EVALUABLE, "none");
 		return false;

@@ -5,9 +5,10 @@
  * turns full into partial; one that one answer cannot judge is told. */
 
 enum { L_TOTAL, L_ISSUER, L_AGE, L_OWN, L_SHARE, L_SHARING, L_COUNT };
-static const char *const limit_names[L_COUNT] = {
-	"credits_max",	 "credits_max_issuer",	"max_age_months",
-	"own_share_min", "programme_share_max", "sharing",
+static const struct slice limit_names[L_COUNT] = {
+	NAME("credits_max"),	     NAME("credits_max_issuer"),
+	NAME("max_age_months"),	     NAME("own_share_min"),
+	NAME("programme_share_max"), NAME("sharing"),
 };
 
 static bool is_limited(const struct part *p)
@@ -52,7 +53,7 @@ static uint64_t counted(const struct judge *j, uint64_t mask)
 			continue;
 		}
 		for (uint32_t i = 0; i < j->f->held_count; i++) {
-			ects = held_ects(&j->f->held[i]);
+			ects = course_ects(&j->courses[i]);
 			if ((p->used & mask) >> i & 1 && ects != UINT64_MAX)
 				sum += ects;
 		}

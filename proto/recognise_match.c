@@ -25,11 +25,14 @@ enum {
 	R_TARGETS,
 	R_COUNT
 };
-static const char *const rule_names[R_COUNT] = {
-	"achieved_from", "achieved_to", "appeal",     "choice",	 "conditions",
-	"decided_on",	 "denied",	"help",	      "outcome", "priority",
-	"purposes",	 "reason",	"rule",	      "scope",	 "side",
-	"sources",	 "state",	"supersedes", "targets",
+static const struct slice rule_names[R_COUNT] = {
+	NAME("achieved_from"), NAME("achieved_to"), NAME("appeal"),
+	NAME("choice"),	       NAME("conditions"),  NAME("decided_on"),
+	NAME("denied"),	       NAME("help"),	    NAME("outcome"),
+	NAME("priority"),      NAME("purposes"),    NAME("reason"),
+	NAME("rule"),	       NAME("scope"),	    NAME("side"),
+	NAME("sources"),       NAME("state"),	    NAME("supersedes"),
+	NAME("targets"),
 };
 
 static bool any_target_is_specific(struct slice targets)
@@ -170,16 +173,16 @@ static void find_code(const struct judge *j, struct slice from,
 /* Is every course of the set of the edition that the source names? */
 static bool editions_fit(const struct judge *j, uint64_t used, uint64_t edition)
 {
-	const struct recognise_held *h;
+	const struct course *c;
 	uint64_t have;
 
 	for (uint32_t i = 0; i < j->f->held_count; i++) {
 		if ((used >> i & 1) == 0)
 			continue;
-		h = &j->f->held[i];
-		have = dec_find_uint(h->credential.body, "offer_version", 0);
+		c = &j->courses[i];
+		have = field_uint(c->c[CREDENTIAL_OFFER_VERSION], 0);
 		if (have == 0)
-			have = dec_find_uint(h->offer.body, "version", 1);
+			have = field_uint(c->o[OFFER_VERSION], 1);
 		if (have != edition)
 			return false;
 	}

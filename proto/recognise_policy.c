@@ -20,11 +20,12 @@ enum {
 	P_SUPERSEDES,
 	P_COUNT
 };
-static const char *const policy_names[P_COUNT] = {
-	"appeal",	 "clauses",	   "contact",	   "decided_on",
-	"decision_days", "effective_from", "effective_to", "grade_method",
-	"limits",	 "parties",	   "policy",	   "purposes",
-	"state",	 "supersedes",
+static const struct slice policy_names[P_COUNT] = {
+	NAME("appeal"),	      NAME("clauses"),	     NAME("contact"),
+	NAME("decided_on"),   NAME("decision_days"), NAME("effective_from"),
+	NAME("effective_to"), NAME("grade_method"),  NAME("limits"),
+	NAME("parties"),      NAME("policy"),	     NAME("purposes"),
+	NAME("state"),	      NAME("supersedes"),
 };
 
 /* ---- Which are in force, in which order ------------------------------- */
@@ -166,15 +167,15 @@ enum {
 	W_TYPES,
 	W_COUNT
 };
-static const char *const when_names[W_COUNT] = {
-	"assessments",	 "claim_strength_min",
-	"countries",	 "ects_max",
-	"ects_min",	 "eqf_max",
-	"eqf_min",	 "identity_check_min",
-	"isced",	 "issuers",
-	"languages",	 "max_age_months",
-	"participation", "qa",
-	"types",
+static const struct slice when_names[W_COUNT] = {
+	NAME("assessments"),   NAME("claim_strength_min"),
+	NAME("countries"),     NAME("ects_max"),
+	NAME("ects_min"),      NAME("eqf_max"),
+	NAME("eqf_min"),       NAME("identity_check_min"),
+	NAME("isced"),	       NAME("issuers"),
+	NAME("languages"),     NAME("max_age_months"),
+	NAME("participation"), NAME("qa"),
+	NAME("types"),
 };
 
 uint64_t months_between(struct slice from, struct slice to)
@@ -193,14 +194,12 @@ uint64_t months_between(struct slice from, struct slice to)
 	       (b % 100 < a % 100);
 }
 
-static bool any_isced(struct slice offer, struct slice prefixes)
+static bool any_isced(struct slice fields, struct slice prefixes)
 {
 	uint32_t n, m;
-	struct slice fields, prefix;
+	struct slice prefix;
 	struct dec p = list_open(prefixes, &n), f;
 
-	if (!dec_find(offer, "isced", &fields))
-		return false;
 	for (; n > 0 && p.err == ERR_OK; n--) {
 		prefix = field_text(dec_skip(&p));
 		f = list_open(fields, &m);
@@ -221,46 +220,37 @@ static bool issued_by_one_of(const struct recognise_held *h, struct slice list)
 	return false;
 }
 
-static bool list_meets(struct slice offer, const char *field, struct slice list)
+static struct slice country_of(const struct course *c)
 {
-	struct slice have;
+	struct slice own = field_text(c->o[OFFER_COUNTRY]);
 
-	return dec_find(offer, field, &have) && lists_meet(have, list);
+	return own.n > 0 ? own : c->held->country;
 }
 
-static bool has_qa(struct slice offer)
+static bool has_qa(const struct course *c)
 {
-	struct slice qa;
-
-	return dec_find(offer, "qa", &qa) && list_count(qa) > 0;
-}
-
-static struct slice held_country(const struct recognise_held *h)
-{
-	struct slice own = dec_find_str(h->offer.body, "country");
-
-	return own.n > 0 ? own : h->country;
+	return list_count(c->o[OFFER_QA]) > 0;
 }
 
 /* Does one predicate hold? What is not known holds never. */
-static bool holds(const struct judge *j, const struct recognise_held *h,
-		  unsigned which, struct slice v)
+static bool holds(const struct judge *j, const struct course *c, unsigned which,
+		  struct slice v)
 {
-	struct slice offer = h->offer.body;
 	uint64_t want = field_uint(v, 0);
-	uint64_t eqf = dec_find_uint(offer, "eqf", UINT64_MAX);
-	uint64_t ects = held_ects(h);
+	uint64_t eqf = field_uint(c->o[OFFER_EQF], UINT64_MAX);
+	uint64_t ects = course_ects(c);
+	struct slice on = c->held->achieved_on;
 	struct dec d;
 
 	switch (which) {
 	case W_ASSESSMENTS:
-		return list_has(v, dec_find_str(offer, "assessment"));
+		return list_has(v, field_text(c->o[OFFER_ASSESSMENT]));
 	case W_CLAIM:
-		return at_least_as_strong(schema_claim_strengths,
-					  dec_find_str(offer, "claim_strength"),
-					  field_text(v));
+		return at_least_as_strong(
+			schema_claim_strengths,
+			field_text(c->o[OFFER_CLAIM_STRENGTH]), field_text(v));
 	case W_COUNTRIES:
-		return list_has(v, held_country(h));
+		return list_has(v, country_of(c));
 	case W_ECTS_MAX:
 		return ects != UINT64_MAX && ects <= want;
 	case W_ECTS_MIN:
@@ -271,28 +261,27 @@ static bool holds(const struct judge *j, const struct recognise_held *h,
 		return eqf != UINT64_MAX && eqf >= want;
 	case W_IDENTITY:
 		return at_least_as_strong(schema_identity_checks,
-					  held_identity_check(h),
+					  course_identity_check(c),
 					  field_text(v));
 	case W_ISCED:
-		return any_isced(offer, v);
+		return any_isced(c->o[OFFER_ISCED], v);
 	case W_ISSUERS:
-		return issued_by_one_of(h, v);
+		return issued_by_one_of(c->held, v);
 	case W_LANGUAGES:
-		return list_meets(offer, "language", v);
+		return lists_meet(c->o[OFFER_LANGUAGE], v);
 	case W_AGE:
-		return h->achieved_on.n > 0 &&
-		       months_between(h->achieved_on, j->q->as_of) <= want;
+		return on.n > 0 && months_between(on, j->q->as_of) <= want;
 	case W_PARTICIPATION:
-		return list_meets(offer, "participation", v);
+		return lists_meet(c->o[OFFER_PARTICIPATION], v);
 	case W_QA:
 		dec_init(&d, v);
-		return has_qa(offer) == dec_bool(&d);
+		return has_qa(c) == dec_bool(&d);
 	default:
-		return list_has(v, dec_find_str(offer, "type"));
+		return list_has(v, field_text(c->o[OFFER_TYPE]));
 	}
 }
 
-static bool clause_holds(const struct judge *j, const struct recognise_held *h,
+static bool clause_holds(const struct judge *j, const struct course *c,
 			 struct slice clause)
 {
 	struct slice when, v[W_COUNT];
@@ -301,7 +290,7 @@ static bool clause_holds(const struct judge *j, const struct recognise_held *h,
 		return true;
 	fields_read(when, when_names, W_COUNT, v);
 	for (unsigned i = 0; i < W_COUNT; i++) {
-		if (v[i].n > 0 && !holds(j, h, i, v[i]))
+		if (v[i].n > 0 && !holds(j, c, i, v[i]))
 			return false;
 	}
 	return true;
@@ -364,16 +353,16 @@ static void apply_clause(struct judge *j, const struct candidate *policy,
 static bool try_policy(struct judge *j, const struct candidate *policy,
 		       uint32_t i)
 {
-	const struct recognise_held *h = &j->f->held[i];
+	const struct course *c = &j->courses[i];
 	uint32_t n;
 	struct dec d = list_open(policy->targets, &n);
 	struct slice clause;
 
-	if (policy->set_size > 0 && !issued_by_one_of(h, policy->sources))
+	if (policy->set_size > 0 && !issued_by_one_of(c->held, policy->sources))
 		return false;
 	for (uint32_t k = 1; k <= n && d.err == ERR_OK; k++) {
 		clause = dec_skip(&d);
-		if (clause_holds(j, h, clause)) {
+		if (clause_holds(j, c, clause)) {
 			apply_clause(j, policy, clause, k, i);
 			return true;
 		}

@@ -230,7 +230,7 @@ void judge_option(struct judge *j, struct part *p, const struct candidate *c,
 
 /* ---- Encoded values --------------------------------------------------- */
 
-void fields_read(struct slice map, const char *const *names, size_t n,
+void fields_read(struct slice map, const struct slice *names, size_t n,
 		 struct slice *out)
 {
 	struct slice key, value;
@@ -247,7 +247,7 @@ void fields_read(struct slice map, const char *const *names, size_t n,
 		key = dec_str(&d);
 		value = dec_skip(&d);
 		do {
-			order = slice_compare(slice_str(names[at]), key);
+			order = slice_compare(names[at], key);
 			if (order == 0)
 				out[at] = value;
 			at += order <= 0;
@@ -362,8 +362,9 @@ bool outcome_parse(struct slice word, enum recognise_outcome *out)
 }
 
 /* What must agree for two targets to grant the same, PROTOCOL.md 12.5. */
-static const char *const target_names[] = { "code",  "counts_as", "credits",
-					    "match", "title",	  "unit" };
+static const struct slice target_names[] = { NAME("code"),    NAME("counts_as"),
+					     NAME("credits"), NAME("match"),
+					     NAME("title"),   NAME("unit") };
 enum { T_CODE, T_COUNTS_AS, T_CREDITS, T_MATCH, T_TITLE, T_UNIT, T_COUNT };
 
 static bool target_equal(struct slice a, struct slice b)
