@@ -354,7 +354,8 @@ enum err store_open(const struct store_options *o, struct store **out,
 	}
 	s = xcalloc(1, sizeof(*s));
 	s->path = xstrdup(o->path);
-	pthread_mutex_init(&s->pool_lock, NULL);
+	s->map_bytes = o->map_bytes;
+	pthread_mutex_init(&s->lock, NULL);
 	err = open_env(&s->env, s->path, o->map_bytes);
 	if (err != ERR_OK)
 		say(why, "cannot open the store in %s: %s", s->path,
@@ -388,21 +389,45 @@ static void close_reader(struct store_txn *t)
 	free_txn(t);
 }
 
-void store_close(struct store *s)
+static void close_env(struct store *s)
 {
-	if (s == NULL)
-		return;
 	while (s->pool != NULL) {
 		struct store_txn *t = s->pool;
 
 		s->pool = t->next;
 		close_reader(t);
 	}
+	s->pool_count = 0;
 	if (s->env != NULL)
 		mdb_env_close(s->env);
-	pthread_mutex_destroy(&s->pool_lock);
+	s->env = NULL;
+}
+
+void store_close(struct store *s)
+{
+	if (s == NULL)
+		return;
+	close_env(s);
+	pthread_mutex_destroy(&s->lock);
 	free(s->path);
 	free(s);
+}
+
+enum err store_trim(struct store *s)
+{
+	enum err err = ERR_BUSY;
+
+	pthread_mutex_lock(&s->lock);
+	if (s->active == 0) {
+		close_env(s);
+		err = open_env(&s->env, s->path, s->map_bytes);
+		if (err == ERR_OK)
+			err = open_existing(s, NULL);
+		if (err == ERR_BUSY)
+			err = ERR_IO;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return err;
 }
 
 static struct store_txn *new_txn(struct store *s, bool is_write)
@@ -415,18 +440,25 @@ static struct store_txn *new_txn(struct store *s, bool is_write)
 	return t;
 }
 
-static struct store_txn *take_pooled(struct store *s)
+/* One more transaction runs; *pooled is an idle reader if one is wanted and
+ * there is one. */
+static void begin_active(struct store *s, struct store_txn **pooled)
 {
-	struct store_txn *t;
-
-	pthread_mutex_lock(&s->pool_lock);
-	t = s->pool;
-	if (t != NULL) {
-		s->pool = t->next;
+	pthread_mutex_lock(&s->lock);
+	s->active++;
+	if (pooled != NULL && s->pool != NULL) {
+		*pooled = s->pool;
+		s->pool = s->pool->next;
 		s->pool_count--;
 	}
-	pthread_mutex_unlock(&s->pool_lock);
-	return t;
+	pthread_mutex_unlock(&s->lock);
+}
+
+static void end_active(struct store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->active--;
+	pthread_mutex_unlock(&s->lock);
 }
 
 /* The count is read before the snapshot is taken: the handles below it are
@@ -440,38 +472,44 @@ static void begin_turn(struct store_txn *t)
 
 enum err store_read(struct store *s, struct store_txn **out)
 {
-	struct store_txn *t = take_pooled(s);
+	struct store_txn *t = NULL;
 	enum err err;
 
+	begin_active(s, &t);
 	if (t != NULL) {
 		begin_turn(t);
 		err = from_lmdb(mdb_txn_renew(t->txn));
-		if (err == ERR_OK)
-			*out = t;
-		else
+		if (err != ERR_OK)
 			close_reader(t);
-		return err;
+	} else {
+		t = new_txn(s, false);
+		begin_turn(t);
+		err = from_lmdb(
+			mdb_txn_begin(s->env, NULL, MDB_RDONLY, &t->txn));
+		if (err != ERR_OK)
+			free_txn(t);
 	}
-	t = new_txn(s, false);
-	begin_turn(t);
-	err = from_lmdb(mdb_txn_begin(s->env, NULL, MDB_RDONLY, &t->txn));
 	if (err == ERR_OK)
 		*out = t;
 	else
-		free_txn(t);
+		end_active(s);
 	return err;
 }
 
 enum err store_write(struct store *s, struct store_txn **out)
 {
 	struct store_txn *t = new_txn(s, true);
-	enum err err = from_lmdb(mdb_txn_begin(s->env, NULL, 0, &t->txn));
+	enum err err;
 
+	begin_active(s, NULL);
+	err = from_lmdb(mdb_txn_begin(s->env, NULL, 0, &t->txn));
 	begin_turn(t); /* after the lock: the other writer may have added */
-	if (err == ERR_OK)
+	if (err == ERR_OK) {
 		*out = t;
-	else
-		free_txn(t);
+		return ERR_OK;
+	}
+	free_txn(t);
+	end_active(s);
 	return err;
 }
 
@@ -541,38 +579,44 @@ enum err store_commit(struct store_txn *t)
 	if (err == ERR_OK)
 		atomic_store(&s->log_count, log_count);
 	free_txn(t);
+	end_active(s);
 	return err;
 }
 
 /* Put a reader back for the next one, unless there are enough. */
-static bool put_pooled(struct store_txn *t)
+static void end_reader(struct store_txn *t)
 {
 	struct store *s = t->store;
 	bool taken;
 
 	mdb_txn_reset(t->txn);
-	pthread_mutex_lock(&s->pool_lock);
+	pthread_mutex_lock(&s->lock);
 	taken = s->pool_count < STORE_POOL_MAX;
 	if (taken) {
 		t->next = s->pool;
 		s->pool = t;
 		s->pool_count++;
+		s->active--;
 	}
-	pthread_mutex_unlock(&s->pool_lock);
-	return taken;
+	pthread_mutex_unlock(&s->lock);
+	if (taken)
+		return;
+	close_reader(t);
+	end_active(s);
 }
 
 void store_abort(struct store_txn *t)
 {
 	if (t == NULL)
 		return;
-	if (t->is_write) {
-		close_cursors(t);
-		mdb_txn_abort(t->txn);
-		free_txn(t);
-	} else if (!put_pooled(t)) {
-		close_reader(t);
+	if (!t->is_write) {
+		end_reader(t);
+		return;
 	}
+	close_cursors(t);
+	mdb_txn_abort(t->txn);
+	end_active(t->store);
+	free_txn(t);
 }
 
 enum err store_renew(struct store_txn *t)
@@ -611,8 +655,10 @@ void store_stat(struct store *s, struct store_stats *out)
 	MDB_envinfo info;
 	MDB_stat stat_;
 
+	pthread_mutex_lock(&s->lock);
 	mdb_env_info(s->env, &info);
 	mdb_env_stat(s->env, &stat_);
+	pthread_mutex_unlock(&s->lock);
 	out->map_bytes = info.me_mapsize;
 	out->used_bytes = ((uint64_t)info.me_last_pgno + 1) * stat_.ms_psize;
 	out->readers = info.me_numreaders;
@@ -622,6 +668,9 @@ uint32_t store_check_readers(struct store *s)
 {
 	int dead = 0;
 
-	return mdb_reader_check(s->env, &dead) == MDB_SUCCESS ? (uint32_t)dead
-							      : 0;
+	pthread_mutex_lock(&s->lock);
+	if (mdb_reader_check(s->env, &dead) != MDB_SUCCESS)
+		dead = 0;
+	pthread_mutex_unlock(&s->lock);
+	return (uint32_t)dead;
 }

@@ -192,6 +192,12 @@ enum err store_list_put(struct store_txn *t, enum store_list l, uint64_t number,
 WARN_UNUSED enum err store_list_get(struct store_txn *t, enum store_list l,
 				    uint64_t number, struct slice *doc);
 
+/* Give back the memory that large transactions left with LMDB, which keeps
+ * it: closes and opens the environment while nobody reads or writes; who
+ * comes meanwhile waits a few milliseconds. ERR_BUSY: somebody does; else the
+ * store is closed and the process must end. */
+WARN_UNUSED enum err store_trim(struct store *s);
+
 struct store_stats {
 	uint64_t map_bytes, used_bytes;
 	uint32_t readers;

@@ -38,12 +38,14 @@ enum table {
 struct store {
 	MDB_env *env; /* owned */
 	char *path; /* owned; the directory */
+	uint64_t map_bytes;
 	MDB_dbi table[TABLE_COUNT]; /* opened once at start */
 	/* Record tables; those below @log_count may be used by anyone who
 	 * began after reading it. Only the writer adds. */
 	MDB_dbi rec[LIMIT_LOGS];
 	atomic_uint log_count; /* committed logs */
-	pthread_mutex_t pool_lock; /* guards what follows */
+	pthread_mutex_t lock; /* guards @env's exchange and what follows */
+	unsigned active; /* transactions that run */
 	struct store_txn *pool; /* idle readers */
 	unsigned pool_count;
 };

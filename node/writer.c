@@ -7,8 +7,10 @@
 
 #include "node/writer_impl.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "node/disk.h"
@@ -24,334 +26,6 @@ _Noreturn void writer_die(const char *what, enum err err)
 {
 	log_error("node", "%s failed, the node stops: %s", what, err_text(err));
 	_exit(1);
-}
-
-/* ---- logs ----------------------------------------------------------------- */
-
-static struct writer_log *new_log(struct writer *w, uint32_t log,
-				  struct slice origin)
-{
-	struct writer_log *l = xcalloc(1, sizeof(*l));
-	uint64_t generation;
-
-	l->log = log;
-	l->is_own = log == w->own_log;
-	l->origin_text = xstrndup(origin);
-	l->origin = slice_of(l->origin_text, origin.n);
-	if (log_origin_parse(l->origin, &l->member, &generation) != ERR_OK)
-		l->member = slice_of(NULL, 0);
-	l->origin_hash = hash_bytes(l->origin);
-	buf_init(&l->note, LIMIT_NOTE_BYTES);
-	buf_init(&l->cosig, LIMIT_NOTE_BYTES);
-	buf_init(&l->salts, SALTS_BYTES_MAX + LIMIT_SALT_BYTES);
-	return l;
-}
-
-static void free_log(struct writer_log *l)
-{
-	if (l == NULL)
-		return;
-	free(l->origin_text);
-	buf_free(&l->note);
-	buf_free(&l->cosig);
-	buf_wipe(&l->salts);
-	free(l);
-}
-
-static enum err load_head(struct writer_txn *t, struct writer_log *l)
-{
-	enum err err = store_head_get(t->store, l->log, &l->head);
-
-	if (err != ERR_OK)
-		return err;
-	/* The slice dies with the next put. */
-	buf_reset(&l->note);
-	buf_put(&l->note, l->head.note);
-	l->head.note = buf_slice(&l->note);
-	l->loaded = l->note.err == ERR_OK;
-	return l->note.err;
-}
-
-enum err writer_touch(struct writer_txn *t, uint32_t log,
-		      struct writer_log **out)
-{
-	struct writer *w = t->w;
-	struct writer_log *l;
-	struct slice origin;
-	enum err err = store_log_origin(t->store, log, &origin);
-
-	if (err != ERR_OK)
-		return err;
-	if (w->log[log] == NULL)
-		w->log[log] = new_log(w, log, origin);
-	l = w->log[log];
-	if (!l->loaded)
-		err = load_head(t, l);
-	if (err != ERR_OK)
-		return err;
-	if (!l->touched) {
-		l->touched = true;
-		l->before = l->head.frontier.size;
-		l->start = l->head.frontier;
-		buf_reset(&l->cosig);
-		t->touched[t->touched_count++] = l;
-	}
-	*out = l;
-	return ERR_OK;
-}
-
-void writer_change(struct writer_txn *t, struct writer_log *l, bool announce)
-{
-	t->changes++;
-	l->changed = true;
-	l->announce |= announce;
-}
-
-/* ---- index entries -------------------------------------------------------- */
-
-static int compare_entries(const void *a, const void *b)
-{
-	const struct store_entry *x = a, *y = b;
-	uint64_t hx, hy;
-
-	if (x->log != y->log)
-		return x->log < y->log ? -1 : 1;
-	hx = get_u64be(x->hash);
-	hy = get_u64be(y->hash);
-	if (hx != hy)
-		return hx < hy ? -1 : 1;
-	return (x->seq > y->seq) - (x->seq < y->seq);
-}
-
-/* Sorted entries touch each page of an index once. */
-static enum err put_entries(struct writer_txn *t)
-{
-	for (size_t i = 0; i < INDEX_COUNT; i++) {
-		struct entry_list *list = &t->w->entries[i];
-
-		if (list->n > 1)
-			qsort(list->e, list->n, sizeof(*list->e),
-			      compare_entries);
-		for (size_t k = 0; k < list->n; k++)
-			store_index_put(t->store, (enum store_index)i,
-					&list->e[k]);
-		list->n = 0;
-	}
-	return store_error(t->store);
-}
-
-static size_t entries_waiting(const struct writer *w)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < INDEX_COUNT; i++)
-		n += w->entries[i].n;
-	return n;
-}
-
-/* ---- salts ---------------------------------------------------------------- */
-
-enum err writer_put_salts(struct writer_txn *t, struct writer_log *l)
-{
-	enum err err;
-
-	if (l->salts.n == 0)
-		return t->err;
-	t->vault_dirty = true;
-	err = vault_put(t->w->o.vault, l->log, l->salts_from, l->salts.p,
-			l->salts.n / LIMIT_SALT_BYTES);
-	wipe(l->salts.p, l->salts.n);
-	buf_reset(&l->salts);
-	if (err != ERR_OK && err != ERR_FULL)
-		writer_die("writing the vault", err);
-	if (t->err == ERR_OK)
-		t->err = err;
-	return t->err;
-}
-
-enum err writer_add_salt(struct writer_txn *t, struct writer_log *l,
-			 uint64_t seq, const uint8_t salt[LIMIT_SALT_BYTES])
-{
-	uint64_t next = l->salts_from + l->salts.n / LIMIT_SALT_BYTES;
-
-	t->changes++;
-	if (l->salts.n > 0 && (seq != next || l->salts.n >= SALTS_BYTES_MAX))
-		writer_put_salts(t, l);
-	if (l->salts.n == 0)
-		l->salts_from = seq;
-	buf_put(&l->salts, slice_of(salt, LIMIT_SALT_BYTES));
-	return t->err;
-}
-
-static enum err sync_salts(struct writer_txn *t)
-{
-	for (uint32_t i = 0; i < t->touched_count && t->err == ERR_OK; i++)
-		writer_put_salts(t, t->touched[i]);
-	if (t->err != ERR_OK || !t->vault_dirty)
-		return t->err;
-	t->err = vault_sync(t->w->o.vault);
-	if (t->err != ERR_OK && t->err != ERR_FULL)
-		writer_die("syncing the vault", t->err);
-	return t->err;
-}
-
-/* ---- one transaction ------------------------------------------------------ */
-
-void writer_take_members(struct writer *w)
-{
-	struct members *newest = members_hold(w->o.members);
-
-	if (newest == w->members) {
-		members_release(newest);
-		return;
-	}
-	members_release(w->members);
-	w->members = newest;
-	w->members_turn++;
-	w->is_member = members_has(newest, w->own_member);
-}
-
-static enum err begin(struct writer *w, struct writer_txn *t)
-{
-	*t = (struct writer_txn){ .w = w, .now_ms = w->o.now_ms() };
-	arena_init(&t->docs, DOCS_BYTES_MAX);
-	writer_take_members(w);
-	return store_write(w->o.store, &t->store);
-}
-
-/* Forget what belonged to this transaction only. */
-static void end(struct writer_txn *t)
-{
-	for (uint32_t i = 0; i < t->touched_count; i++) {
-		struct writer_log *l = t->touched[i];
-
-		l->touched = false;
-		l->changed = false;
-		l->announce = false;
-		l->appended = false;
-	}
-	t->touched_count = 0;
-	arena_free(&t->docs);
-}
-
-/* Nothing of it happened: no salts, no entries, heads as stored. */
-static void undo(struct writer_txn *t)
-{
-	for (uint32_t i = 0; i < t->touched_count; i++) {
-		struct writer_log *l = t->touched[i];
-
-		l->loaded = false;
-		wipe(l->salts.p, l->salts.n);
-		buf_reset(&l->salts);
-		if (t->vault_dirty &&
-		    vault_trim(t->w->o.vault, l->log, l->before) == ERR_IO)
-			writer_die("trimming the vault", ERR_IO);
-	}
-	for (size_t i = 0; i < INDEX_COUNT; i++)
-		t->w->entries[i].n = 0;
-	end(t);
-}
-
-static enum err put_heads(struct writer_txn *t)
-{
-	for (uint32_t i = 0; i < t->touched_count; i++) {
-		struct writer_log *l = t->touched[i];
-
-		if (l->changed)
-			store_head_put(t->store, l->log, &l->head);
-	}
-	return store_error(t->store);
-}
-
-/* What must be in the store before it is committed. *next: the members as
- * they will be, or NULL. */
-static enum err seal(struct writer_txn *t, struct members **next)
-{
-	enum err err = ERR_OK;
-
-	*next = NULL;
-	for (uint32_t i = 0; i < t->touched_count && err == ERR_OK; i++) {
-		struct writer_log *l = t->touched[i];
-
-		if (l->appended)
-			err = writer_sign(t, l);
-	}
-	if (err == ERR_OK)
-		err = put_entries(t);
-	if (err == ERR_OK)
-		err = put_heads(t);
-	/* What cannot be loaded must not be committed. */
-	if (err == ERR_OK && t->docs_changed)
-		err = members_load(t->store, next, NULL);
-	if (err == ERR_OK)
-		err = sync_salts(t);
-	return err;
-}
-
-/* The guard follows the commit, and precedes everything that tells of it. */
-static void write_guard(struct writer *w, const struct writer_log *own)
-{
-	struct head head = writer_signed_head(&own->head);
-	enum err err =
-		guard_write(w->guard, &head, writer_note_base(own->head.note));
-
-	if (err != ERR_OK)
-		writer_die("writing the guard file", err);
-	atomic_store(&w->guarded, true);
-}
-
-/* End @t in any case. On ERR_OK everything is durable. */
-static enum err commit(struct writer_txn *t)
-{
-	struct writer *w = t->w;
-	struct writer_log *own = w->log[w->own_log];
-	struct members *next = NULL;
-	enum err err = seal(t, &next);
-
-	if (err == ERR_OK) {
-		err = store_commit(t->store);
-		if (err != ERR_OK && err != ERR_FULL)
-			writer_die("the commit", err);
-	} else {
-		store_abort(t->store);
-	}
-	if (err != ERR_OK) {
-		members_release(next);
-		undo(t);
-		return err;
-	}
-	if (own != NULL && own->changed && writer_signing(w) == SIGNING_ALLOWED)
-		write_guard(w, own);
-	if (next != NULL)
-		members_cell_set(w->o.members, next);
-	return ERR_OK;
-}
-
-static void announce(struct writer_txn *t)
-{
-	struct writer_options *o = &t->w->o;
-
-	if (o->on_commit == NULL)
-		return;
-	if (t->docs_changed) {
-		struct writer_event e = { .log = WRITER_NO_LOG };
-
-		o->on_commit(o->arg, &e);
-	}
-	for (uint32_t i = 0; i < t->touched_count; i++) {
-		struct writer_log *l = t->touched[i];
-		struct writer_event e = {
-			.log = l->log,
-			.note = buf_slice(&l->note),
-			.cosignature = buf_slice(&l->cosig),
-			.frozen = l->head.frozen,
-		};
-
-		if (!l->announce)
-			continue;
-		e.held = frontier_head(&l->head.frontier);
-		o->on_commit(o->arg, &e);
-	}
 }
 
 /* ---- jobs ----------------------------------------------------------------- */
@@ -403,8 +77,8 @@ static bool apply(struct writer_txn *t, struct writer_job *job)
 	job->result = job->apply(job, t);
 	err = store_error(t->store) != ERR_OK ? store_error(t->store) : t->err;
 	if (job->result == ERR_OK && err == ERR_OK) {
-		if (entries_waiting(t->w) > ENTRIES_MAX)
-			job->result = put_entries(t);
+		if (writer_waiting_entries(t->w) > ENTRIES_MAX)
+			job->result = writer_put_entries(t);
 		return job->result == ERR_OK;
 	}
 	if (job->result == ERR_OK)
@@ -424,30 +98,27 @@ static enum err run_together(struct writer *w, const struct batch *b)
 
 	if (err != ERR_OK)
 		return err;
-	err = begin(w, &t);
-	if (err == ERR_IO)
-		writer_die("beginning a transaction", err);
-	if (err != ERR_OK) {
-		end(&t);
+	err = writer_begin(w, &t);
+	if (err != ERR_OK)
 		return err;
-	}
 	for (job = b->first; job != NULL; job = job->next) {
 		if (apply(&t, job))
 			continue;
 		err = job->result;
 		store_abort(t.store);
-		undo(&t);
+		writer_undo(&t);
 		return err;
 	}
-	err = commit(&t);
+	w->puts += store_changes(t.store);
+	err = writer_commit(&t);
 	if (err != ERR_OK)
 		return err;
 	for (job = b->first; job != NULL; job = next) {
 		next = job->next;
 		finish(w, job, job->result);
 	}
-	announce(&t);
-	end(&t);
+	writer_announce(&t);
+	writer_end(&t);
 	return ERR_OK;
 }
 
@@ -520,10 +191,64 @@ static void adopt_guard(struct writer *w)
 	enum err err = run_together(w, &one);
 
 	if (err == ERR_OK)
-		write_guard(w, w->log[w->own_log]);
+		writer_write_guard(w, w->log[w->own_log]);
 	else
 		log_warn("node", "cannot renew the guard file yet: %s",
 			 err_text(err));
+}
+
+/* After a bulk load: LMDB, the lists and the allocator keep what they once
+ * needed, though a node that waits needs none of it. */
+static void give_memory_back(struct writer *w)
+{
+	enum err err = store_trim(w->o.store);
+
+	if (err == ERR_BUSY)
+		return; /* someone reads: at the next pause */
+	if (err != ERR_OK)
+		writer_die("opening the store again", err);
+	w->puts = 0;
+	for (size_t i = 0; i < INDEX_COUNT; i++) {
+		free(w->entries[i].e);
+		w->entries[i] = (struct entry_list){ .e = NULL };
+		free(w->helper.entries[i].e);
+		w->helper.entries[i] = (struct entry_list){ .e = NULL };
+	}
+	free(w->room.leaf);
+	free(w->room.keep);
+	free(w->room.node);
+	w->room = (struct accept_room){ .leaf = NULL };
+	malloc_trim(0);
+}
+
+static struct timespec from_now(uint32_t ms)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	ts.tv_sec += ms / 1000;
+	ts.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (ts.tv_nsec >= 1000000000) {
+		ts.tv_nsec -= 1000000000;
+		ts.tv_sec++;
+	}
+	return ts;
+}
+
+/* Wait for something to do. False: nothing came for a while after a bulk
+ * load. Called with the lock. */
+static bool await_work(struct writer *w)
+{
+	struct timespec until = from_now(TRIM_IDLE_MS);
+	int rc = 0;
+
+	while (w->first == NULL && !w->stopping && !w->adopt && rc == 0) {
+		if (w->puts < TRIM_PUTS)
+			pthread_cond_wait(&w->wake, &w->lock);
+		else
+			rc = pthread_cond_timedwait(&w->wake, &w->lock, &until);
+	}
+	return rc == 0;
 }
 
 static void *run(void *arg)
@@ -532,12 +257,11 @@ static void *run(void *arg)
 	bool go_on = true;
 
 	while (go_on) {
+		bool idle, adopt;
 		struct batch b;
-		bool adopt;
 
 		pthread_mutex_lock(&w->lock);
-		while (w->first == NULL && !w->stopping && !w->adopt)
-			pthread_cond_wait(&w->wake, &w->lock);
+		idle = !await_work(w);
 		b = take(w);
 		adopt = w->adopt;
 		w->adopt = false;
@@ -549,6 +273,8 @@ static void *run(void *arg)
 			adopt_guard(w);
 		if (b.first != NULL)
 			run_batch(w, &b);
+		else if (idle)
+			give_memory_back(w);
 	}
 	return NULL;
 }
@@ -638,7 +364,7 @@ uint32_t writer_own_log(const struct writer_txn *t)
 static void free_writer(struct writer *w)
 {
 	for (size_t i = 0; i < LIMIT_LOGS; i++)
-		free_log(w->log[i]);
+		writer_free_log(w->log[i]);
 	for (size_t i = 0; i < INDEX_COUNT; i++)
 		free(w->entries[i].e);
 	free(w->room.leaf);
@@ -660,12 +386,16 @@ enum err writer_start(const struct writer_options *o, struct writer **out,
 		      struct buf *why)
 {
 	struct writer *w = xcalloc(1, sizeof(*w));
+	pthread_condattr_t monotonic;
 	enum err err;
 
 	w->o = *o;
 	atomic_init(&w->signing, (int)SIGNING_WAITING);
 	pthread_mutex_init(&w->lock, NULL);
-	pthread_cond_init(&w->wake, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&w->wake, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	pthread_cond_init(&w->room_made, NULL);
 	index_keys_init(&w->index, o->keys->index);
 	opener_init(&w->opener);

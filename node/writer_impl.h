@@ -1,6 +1,7 @@
 /* What the files of the writer share; nobody else includes this.
  *
- * writer.c runs the thread and makes transactions durable; writer_start.c
+ * writer.c runs the thread and its queue; writer_txn.c begins transactions,
+ * makes them durable and tells of them; writer_start.c
  * checks what it starts from; writer_own.c appends own records and signs;
  * writer_accept.c takes chunks and bodies from peers, which writer_check.c
  * opens; writer_note.c keeps notes, countersignatures and evidence; writer_member.c keeps rosters and
@@ -23,6 +24,10 @@
 #define SALTS_BYTES_MAX (4u << 20)
 /* Room in the queue for this many transactions. */
 #define QUEUE_TXNS 2u
+/* After so many puts, and then this long nothing to do, memory that large
+ * transactions took is given back. */
+#define TRIM_PUTS 20000u
+#define TRIM_IDLE_MS 1000u
 /* Parsed documents of one transaction. */
 #define DOCS_BYTES_MAX (2u * (size_t)LIMIT_BUNDLE_BYTES)
 
@@ -135,6 +140,7 @@ struct writer {
 	pthread_cond_t wake; /* the thread: work or stop */
 	pthread_cond_t room_made; /* submitters */
 	struct writer_job *first, *last; /* the queue */
+	uint64_t puts; /* since memory was last given back; the thread's own */
 	bool stopping;
 	bool adopt; /* signing was allowed: make the guard genuine */
 	atomic_size_t queued_records, queued_bytes;
@@ -179,6 +185,25 @@ WARN_UNUSED enum err writer_touch(struct writer_txn *t, uint32_t log,
 				  struct writer_log **out);
 /* Note that the head was changed: it is put before the commit. */
 void writer_change(struct writer_txn *t, struct writer_log *l, bool announce);
+void writer_free_log(struct writer_log *l); /* NULL is fine */
+
+/* ERR_IO ends the process; else as store_write, and writer_end. */
+WARN_UNUSED enum err writer_begin(struct writer *w, struct writer_txn *t);
+/* Forget what belonged to this transaction only. */
+void writer_end(struct writer_txn *t);
+/* After the store's transaction was given up: as if nothing had been. Ends. */
+void writer_undo(struct writer_txn *t);
+/* Make it durable: PROTOCOL.md 15.2, steps 3 to 7. On failure nothing has
+ * happened and it is ended. ERR_FULL, ERR_RECOVERING, ERR_CORRUPT. */
+WARN_UNUSED enum err writer_commit(struct writer_txn *t);
+/* Tell on_commit about all that changed. */
+void writer_announce(struct writer_txn *t);
+/* The guard follows the commit, and precedes everything that tells of it. */
+void writer_write_guard(struct writer *w, const struct writer_log *own);
+/* Put the collected entries, sorted: each page of an index is touched once. */
+enum err writer_put_entries(struct writer_txn *t);
+size_t writer_waiting_entries(const struct writer *w);
+
 /* Collect one index entry. */
 void entries_add(struct entry_list lists[INDEX_COUNT], enum store_index table,
 		 const struct store_entry *e);

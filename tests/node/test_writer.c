@@ -390,17 +390,15 @@ static void memory_of_a_bulk_load_is_given_back_when_idle(void **state)
 	for (int i = 0; i < 100; i++) {
 		nanosleep(&tick, NULL);
 		now = anonymous_kib();
-		if (now + 10000 < loaded)
+		if (now + 5000 < loaded)
 			break;
 	}
 	print_message("%lu KiB loaded, %lu KiB idle\n", loaded, now);
 	assert_int_equal(nest_find(&f->a, ORIGIN_A, "x19999"), 3);
 	ok(nest_append(&f->a, "y", 10, AUDIENCE_MEMBERS));
 	nest_check(&f->a, ORIGIN_A);
-#ifndef __SANITIZE_ADDRESS__
-#ifndef __SANITIZE_THREAD__
-	assert_true(now + 10000 < loaded);
-#endif
+#ifndef __SANITIZE_ADDRESS__ /* it keeps what was freed */
+	assert_true(now + 5000 < loaded);
 #endif
 }
 
