@@ -134,7 +134,8 @@ static enum likeness likeness(const struct recognise_held *h, struct slice from,
 struct found {
 	uint64_t used;
 	uint32_t size; /* distinct courses */
-	enum likeness worst;
+	enum likeness like[LIMIT_HELD]; /* of those used, at best */
+	enum likeness worst; /* of like */
 	bool edition; /* the set names one, and it is that one */
 	const char *failed;
 	struct slice detail; /* the code that is not held */
@@ -163,11 +164,14 @@ static void find_code(const struct judge *j, struct slice from,
 		out->detail = code;
 		return;
 	}
-	if ((out->used >> which & 1) == 0)
+	/* A repeat, however it is written, is the same course. */
+	if ((out->used >> which & 1) == 0) {
 		out->size++;
+		out->like[which] = best;
+	} else if (best < out->like[which]) {
+		out->like[which] = best;
+	}
 	out->used |= (uint64_t)1 << which;
-	if (best > out->worst)
-		out->worst = best;
 }
 
 /* Is every course of the set of the edition that the source names? */
@@ -205,6 +209,10 @@ static struct found find_set(const struct judge *j, struct slice source,
 		out.failed = "sources";
 	for (; n > 0 && out.failed == NULL; n--)
 		find_code(j, from, field_text(dec_skip(&d)), free_held, &out);
+	for (uint32_t i = 0; i < j->f->held_count; i++) {
+		if ((out.used >> i & 1) != 0 && out.like[i] > out.worst)
+			out.worst = out.like[i];
+	}
 	if (out.failed != NULL || edition == 0)
 		return out;
 	out.edition = editions_fit(j, out.used, edition);
