@@ -44,6 +44,7 @@ struct birth {
 
 struct guard {
 	char *path; /* owned */
+	char *aside; /* owned; where it is made */
 	int fd; /* -1: there is no file yet */
 	struct birth birth; /* of the file at @fd */
 	uint64_t counter; /* of the newest slot */
@@ -139,6 +140,9 @@ enum err guard_open(const char *path, struct guard **out,
 
 	*state = (struct guard_state){ .file = GUARD_MISSING };
 	g->path = xstrdup(path);
+	g->aside = xmalloc(strlen(path) + sizeof(".new"));
+	memcpy(g->aside, path, strlen(path));
+	memcpy(g->aside + strlen(path), ".new", sizeof(".new"));
 	g->fd = open(path, O_RDWR | O_CLOEXEC);
 	if (g->fd >= 0 &&
 	    disk_pread(g->fd, slots, sizeof(slots), 0, &got) == ERR_OK) {
@@ -159,51 +163,60 @@ void guard_close(struct guard *g)
 	if (g->fd >= 0)
 		close(g->fd);
 	free(g->path);
+	free(g->aside);
 	free(g);
 }
 
-/* Make the file with all its room, so that a full disk cannot stop a later
- * write. */
+/* Make the file aside, with all its room, so that a full disk cannot stop a
+ * later write. What is killed on the way leaves no guard but none at all. */
 static enum err create(struct guard *g)
 {
 	uint8_t empty[SLOTS * SLOT_BYTES] = { 0 };
 	enum err err;
-	int fd = open(g->path, O_RDWR | O_CLOEXEC | O_CREAT | O_EXCL, 0600);
 
-	if (fd < 0)
+	g->fd = open(g->aside, O_RDWR | O_CLOEXEC | O_CREAT | O_TRUNC, 0600);
+	if (g->fd < 0)
 		return err_of_errno(errno);
-	err = disk_pwrite(fd, empty, sizeof(empty), 0);
-	if (err == ERR_OK && fsync(fd) != 0)
+	err = disk_pwrite(g->fd, empty, sizeof(empty), 0);
+	if (err == ERR_OK && fsync(g->fd) != 0)
 		err = err_of_errno(errno);
-	if (err == ERR_OK)
-		err = disk_sync_parent(g->path, NULL);
-	if (err != ERR_OK) {
-		close(fd);
-		unlink(g->path);
-		return err;
-	}
-	g->fd = fd;
-	birth_of(fd, &g->birth);
-	return ERR_OK;
+	birth_of(g->fd, &g->birth);
+	return err;
 }
 
-enum err guard_write(struct guard *g, const struct head *head,
-		     struct slice note)
+static enum err write_next(struct guard *g, const struct head *head,
+			   struct slice note)
 {
 	uint8_t slot[SLOT_BYTES];
-	enum err err = ERR_OK;
+	enum err err;
 
-	if (note.n > GUARD_NOTE_BYTES)
-		return ERR_LIMIT;
-	if (g->fd < 0)
-		err = create(g);
-	if (err != ERR_OK)
-		return err;
 	g->counter++;
 	write_slot(slot, g, head, note);
 	err = disk_pwrite(g->fd, slot, sizeof(slot),
 			  g->counter % SLOTS * SLOT_BYTES);
 	if (err == ERR_OK && fdatasync(g->fd) != 0)
 		err = err_of_errno(errno);
+	return err;
+}
+
+enum err guard_write(struct guard *g, const struct head *head,
+		     struct slice note)
+{
+	bool is_new = g->fd < 0;
+	enum err err = ERR_OK;
+
+	if (note.n > GUARD_NOTE_BYTES)
+		return ERR_LIMIT;
+	if (is_new)
+		err = create(g);
+	if (err == ERR_OK)
+		err = write_next(g, head, note);
+	if (err == ERR_OK && is_new)
+		err = disk_rename(g->aside, g->path, NULL);
+	if (err != ERR_OK && is_new && g->fd >= 0) {
+		close(g->fd);
+		g->fd = -1;
+		unlink(g->aside);
+	}
 	return err;
 }

@@ -319,8 +319,9 @@ static enum err write_all(const char *dir, struct slice member, struct buf *why)
 }
 
 static const char *const file_names[] = {
-	"governance.key", "governance.pub", "log.key", "witness.key",
-	"index.key",	  "tls.key",	    "tls.crt", "unused",
+	"governance.key", "governance.pub", "log.key",
+	"witness.key",	  "index.key",	    "tls.key",
+	"tls.crt",	  "unused",	    "unused.new",
 };
 
 /* Remove what an interrupted creation left. */

@@ -279,8 +279,8 @@ static void a_node_killed_in_its_first_start_starts_again(void **state)
 {
 	struct fixture *f = *state;
 
-	for (unsigned i = 0; i < 25; i++) {
-		struct timespec pause = { 0, i * 250000L };
+	for (unsigned i = 0; i < 40; i++) {
+		struct timespec pause = { 0, i * 300000L };
 		struct nest n;
 		char name[32];
 		pid_t pid;

@@ -337,6 +337,19 @@ static void every_flipped_byte_of_a_slot_is_noticed(void **state)
 	guard_is(f->guard, GUARD_GENUINE, 3);
 }
 
+static void a_guard_is_there_only_when_it_is_whole(void **state)
+{
+	struct fixture *f = *state;
+	char *aside = path_join(f->dir, "guard.new");
+
+	ok(disk_write_new(aside, 0600, SLICE_LIT("half"), NULL));
+	assert_int_equal(look(f->guard).file, GUARD_MISSING);
+	write_guard(f->guard, 3, "note\n");
+	guard_is(f->guard, GUARD_GENUINE, 3);
+	assert_false(disk_exists(aside));
+	free(aside);
+}
+
 static void a_short_guard_is_damaged(void **state)
 {
 	struct fixture *f = *state;
@@ -382,6 +395,7 @@ int main(void)
 		T(a_moved_guard_stays_genuine),
 		T(a_torn_write_leaves_the_one_before),
 		T(every_flipped_byte_of_a_slot_is_noticed),
+		T(a_guard_is_there_only_when_it_is_whole),
 		T(a_short_guard_is_damaged),
 		T(a_note_too_long_for_the_guard_is_refused),
 	};
