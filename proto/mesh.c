@@ -476,6 +476,7 @@ static void enter(struct mesh *m, uint64_t now_ms, struct mesh_link *k)
 	k->roster = k->session.roster_version;
 	mesh_send_full(m, now_ms, k);
 	mesh_pump_docs(m, now_ms, k);
+	mesh_pump_logs(m, now_ms);
 }
 
 /* What a client may not say either is answered, so that it does not wait. */

@@ -758,8 +758,9 @@ void mesh_judge_signing(struct mesh *m, uint64_t now_ms)
 	out->signing.state = state;
 	out->signing.answered = answered;
 	out->signing.partners = partners;
-	if (state == MESH_SIGNING_ALLOWED &&
-	    m->own->r.source != REPLICA_NO_LINK)
+	if (state != MESH_SIGNING_ALLOWED)
+		mesh_pump_logs(m, now_ms);
+	else if (m->own->r.source != REPLICA_NO_LINK)
 		mesh_cancel_job(m, m->own);
 }
 
