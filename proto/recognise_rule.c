@@ -29,7 +29,8 @@ static void deny(struct judge *j, struct contest *t)
 	for (size_t i = 0; i < t->count; i++) {
 		struct candidate *by = &t->all[i];
 
-		if (!applies(by) || by->denied.n == 0)
+		/* Also in the rounds after the one it was settled in. */
+		if (by->failed != NULL || by->denied.n == 0)
 			continue;
 		mask = sources_mask(j, by->denied);
 		for (size_t k = 0; k < t->count; k++) {

@@ -346,6 +346,8 @@ static const struct field rule_fields[] = {
 	UINT("priority", 0, 0, 1000000, "small first; absent: after all"),
 	ENUM("choice", 0, choices, "who chooses among the targets"),
 	F("decided_on", DATE, PAST, "date of the decision"),
+	OBJECT("denied", LIST, source_shape,
+	       "courses that rules no narrower than this may not count"),
 	F("supersedes", CODE, LIST, "rules that this one replaces"),
 	ENUM("state", 0, rule_states, "absent: active"),
 	F("reason", TEXT, 0, "why; required for a refusal"),

@@ -705,6 +705,21 @@ static void a_chain_of_supersession_removes_all_but_the_last(void **state)
 	expect_target(w, "Z");
 }
 
+static void a_rule_may_deny_courses_to_rules_no_narrower(void **state)
+{
+	struct world *w = *state;
+
+	hold_pair(w);
+	w->question.explain = true;
+	world_rule(w, RULE("r1", "A1", "X", ""));
+	world_rule(w, RULE("r2", "B2", "Y",
+			   ",\"denied\":[{\"from\":\"i.example\","
+			   "\"codes\":[\"A1\"]}]"));
+	expect(w, "partial");
+	assert_string_equal(world_text(w, "targets.0.code"), "Y");
+	assert_string_equal(failure(w, "r1"), "denied");
+}
+
 /* ---- Refusals --------------------------------------------------------- */
 
 static void a_refusal_carries_reason_side_and_appeal(void **state)
@@ -1537,6 +1552,7 @@ int main(void)
 		TEST(a_superseded_rule_stays_out_when_its_successor_does_not_fit),
 		TEST(a_withdrawn_or_future_rule_supersedes_nothing),
 		TEST(a_chain_of_supersession_removes_all_but_the_last),
+		TEST(a_rule_may_deny_courses_to_rules_no_narrower),
 		TEST(a_refusal_carries_reason_side_and_appeal),
 		TEST(a_refusal_beside_a_grant_of_equal_rank_needs_review),
 		TEST(a_refusal_with_priority_wins),
