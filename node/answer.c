@@ -436,7 +436,7 @@ static void put_grades(struct buf *b, const struct value *doc)
 		const struct value *g =
 			value_get(item(doc, "subject", i), "grade");
 
-		if (g == NULL || is_open(doc))
+		if (g == NULL || is_open(doc) || is(doc, "outcome", "refused"))
 			continue;
 		label(b, "grade");
 		put_field(b, g, "value");
