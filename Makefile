@@ -49,7 +49,7 @@ all: $O/symbolon
 # ---- what a newcomer types ------------------------------------------------
 
 run: setup
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@conf/demo.sh $O/symbolon
 
 test: setup-test
@@ -119,13 +119,13 @@ fuzzers: $(FUZZ)
 # ---- proving --------------------------------------------------------------
 
 check:      # the quick layers: unit and simulator, with sanitizers
-	@$(MAKE) --no-print-directory BUILD=asan unit
+	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=asan unit
 	@tests/run.sh check
 test-all:   # everything; CI runs this
-	@$(MAKE) --no-print-directory BUILD=asan unit nodetest all
-	@$(MAKE) --no-print-directory BUILD=tsan nodetest
-	@$(MAKE) --no-print-directory all
-	@$(MAKE) --no-print-directory fuzzers
+	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=asan unit nodetest all
+	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=tsan nodetest
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@$(MAKE) --no-print-directory -j$$(nproc) fuzzers
 	@tests/run.sh test
 lint: setup-test
 	@tests/lint.sh

@@ -18,23 +18,37 @@ number() {
 		awk '{ n += $1 } END { print n + 0 }'
 }
 
-cmocka() { # cmocka PROGRAM: one test binary
-	local out="$log/out" start=$SECONDS code good bad skip
-	timeout "${LIMIT:-300}" "$1" >"$out" 2>&1
-	code=$?
-	good=$(number "$out" PASSED) bad=$(number "$out" FAILED)
-	skip=$(number "$out" SKIPPED)
-	if [ $code -ne 0 ] && [ "$bad" -eq 0 ]; then
-		bad=1 # died, leaked or hung: the sanitizer's word counts
-	fi
-	passed=$((passed + good)) failed=$((failed + bad))
-	skipped=$((skipped + skip))
-	printf '%-44s %4d passed' "$1" "$good"
-	[ "$bad" -gt 0 ] && printf ', %d FAILED (exit %d)' "$bad" "$code"
-	[ "$skip" -gt 0 ] && printf ', %d skipped' "$skip"
-	printf ' (%d s)\n' $((SECONDS - start))
-	grep -h '^skipped:' "$out" | sort -u
-	[ "$bad" -gt 0 ] && tail -n 60 "$out"
+one() { # one PROGRAM FILE: run a test binary, its output into FILE
+	local start=$SECONDS
+	timeout "${LIMIT:-400}" "$1" >"$2" 2>&1
+	echo "exit $? $((SECONDS - start))" >>"$2"
+}
+
+cmocka() { # cmocka PROGRAM...: test binaries, as many at once as cores
+	local p out code good bad skip
+	for p in "$@"; do
+		while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
+		one "$p" "$log/${p//\//_}" &
+	done
+	wait
+	for p in "$@"; do
+		out=$log/${p//\//_}
+		code=$(awk 'END { print $2 }' "$out")
+		good=$(number "$out" PASSED) bad=$(number "$out" FAILED)
+		skip=$(number "$out" SKIPPED)
+		if [ "$code" -ne 0 ] && [ "$bad" -eq 0 ]; then
+			bad=1 # died, leaked or hung: the sanitizer knows
+		fi
+		passed=$((passed + good)) failed=$((failed + bad))
+		skipped=$((skipped + skip))
+		printf '%-44s %4d passed' "$p" "$good"
+		[ "$bad" -gt 0 ] && printf ', %d FAILED (%s)' "$bad" "$code"
+		[ "$skip" -gt 0 ] && printf ', %d skipped' "$skip"
+		printf ' (%s s)\n' "$(awk 'END { print $3 }' "$out")"
+		grep -h '^skipped:' "$out" | sort -u
+		[ "$bad" -gt 0 ] && grep -vE '^\[ +(RUN|OK)' "$out" |
+			head -n 80
+	done
 }
 
 counted() { # counted TITLE COMMAND...: ends with "N passed, N failed"
@@ -61,38 +75,54 @@ programs() { # programs GLOB...: those whose source exists
 	done
 }
 
-corpora() { # every fuzz target over its seeds and found inputs, once
-	local source name dir
+target() { # target NAME: a fuzz target over its seeds, then a while on
+	local dir=tests/vectors/${1#fuzz_} out=$log/$1
+	mkdir "$out"
+	timeout 300 "build/fuzz/tests/fuzz/$1" -rss_limit_mb=2048 \
+		-max_total_time="${FUZZ_SECONDS:-5}" -artifact_prefix="$out/" \
+		"$out" $([ -d "$dir" ] && echo "$dir") >"$log/$1.out" 2>&1 ||
+		touch "$log/$1.failed"
+}
+
+corpora() { # every fuzz target, as many at once as cores
+	local source name
+	for source in tests/fuzz/fuzz_*.c; do
+		while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
+		target "$(basename "$source" .c)" &
+	done
+	wait
 	for source in tests/fuzz/fuzz_*.c; do
 		name=$(basename "$source" .c)
-		dir=tests/vectors/${name#fuzz_}
-		mkdir -p "$log/seeds"
-		if timeout 300 "build/fuzz/tests/fuzz/$name" -runs=20000 \
-			-max_total_time="${FUZZ_SECONDS:-5}" \
-			-rss_limit_mb=2048 -artifact_prefix="$log/" \
-			"$log/seeds" $([ -d "$dir" ] && echo "$dir") \
-			>"$log/out" 2>&1; then
-			passed=$((passed + 1))
-		else
+		if [ -e "$log/$name.failed" ]; then
 			failed=$((failed + 1))
 			echo "FUZZ TARGET FAILED: $name"
-			tail -n 40 "$log/out"
+			tail -n 40 "$log/$name.out"
+		else
+			passed=$((passed + 1))
 		fi
-		rm -rf "$log/seeds"
+	done
+	echo "fuzz targets: $(ls tests/fuzz/fuzz_*.c | wc -l)"
+}
+
+# What starts threads is run under the thread sanitizer as well.
+threaded() {
+	local source
+	for source in $(grep -lE 'writer|node/(control|import|link|node|tls)' \
+		tests/node/test_*.c | grep -vE 'data|crash'); do
+		echo "build/tsan/${source%.c}"
 	done
 }
 
 mode=${1:-test}
 case $mode in
 check)
-	for p in $(programs 'tests/proto/test_*.c' asan) \
-		$(programs 'tests/sim/test_*.c' asan); do cmocka "$p"; done
+	cmocka $(programs 'tests/proto/test_*.c' asan) \
+		$(programs 'tests/sim/test_*.c' asan)
 	;;
 test)
-	for p in $(programs 'tests/proto/test_*.c' asan) \
+	cmocka $(programs 'tests/proto/test_*.c' asan) \
 		$(programs 'tests/sim/test_*.c' asan) \
-		$(programs 'tests/node/test_*.c' asan) \
-		$(programs 'tests/node/test_*.c' tsan); do cmocka "$p"; done
+		$(programs 'tests/node/test_*.c' asan) $(threaded)
 	corpora
 	counted e2e python3 tests/e2e/run.py --binary build/asan/symbolon \
 		--fast-binary build/release/symbolon
