@@ -574,6 +574,31 @@ static void put_bodies(struct enc *e, const struct message_bodies *m)
 	put_seqs(e, m->absent, m->absent_count);
 }
 
+static void put_want(struct enc *e, const struct message_want *m)
+{
+	enc_str(e, m->origin);
+	enc_uint(e, m->job);
+	enc_uint(e, m->from);
+	enc_uint(e, m->credit);
+}
+
+static void put_fork(struct enc *e, const struct message_fork *m)
+{
+	enc_str(e, m->origin);
+	enc_str(e, m->note_a);
+	enc_str(e, m->note_b);
+	put_hashes(e, m->left, m->left_count);
+	put_hashes(e, m->right, m->right_count);
+}
+
+static void put_err(struct enc *e, const struct message_err *m)
+{
+	enc_uint(e, wire_code(m->code));
+	enc_uint(e, m->type);
+	enc_uint(e, m->id);
+	enc_str(e, m->text);
+}
+
 static void put_fields(struct enc *e, const struct message *m)
 {
 	switch (m->type) {
@@ -584,10 +609,7 @@ static void put_fields(struct enc *e, const struct message *m)
 		put_heads(e, &m->heads);
 		break;
 	case MSG_WANT:
-		enc_str(e, m->want.origin);
-		enc_uint(e, m->want.job);
-		enc_uint(e, m->want.from);
-		enc_uint(e, m->want.credit);
+		put_want(e, &m->want);
 		break;
 	case MSG_CHUNK:
 		put_chunk(e, &m->chunk);
@@ -605,11 +627,7 @@ static void put_fields(struct enc *e, const struct message *m)
 		enc_str(e, m->ack.cosignature);
 		break;
 	case MSG_FORK:
-		enc_str(e, m->fork.origin);
-		enc_str(e, m->fork.note_a);
-		enc_str(e, m->fork.note_b);
-		put_hashes(e, m->fork.left, m->fork.left_count);
-		put_hashes(e, m->fork.right, m->fork.right_count);
+		put_fork(e, &m->fork);
 		break;
 	case MSG_DOC:
 		enc_uint(e, m->doc.kind);
@@ -627,10 +645,7 @@ static void put_fields(struct enc *e, const struct message *m)
 		enc_uint(e, m->ping.size);
 		break;
 	case MSG_ERR:
-		enc_uint(e, wire_code(m->err.code));
-		enc_uint(e, m->err.type);
-		enc_uint(e, m->err.id);
-		enc_str(e, m->err.text);
+		put_err(e, &m->err);
 		break;
 	case MSG_BYE:
 		enc_uint(e, wire_code(m->bye.code));

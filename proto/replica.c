@@ -274,7 +274,6 @@ static const struct head *find_recent(const struct replica *r, uint64_t size)
 
 		if (r->recent[at].size == size)
 			return &r->recent[at];
-		/* They were remembered in order, but for adopted ones. */
 	}
 	return NULL;
 }
