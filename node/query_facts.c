@@ -286,7 +286,7 @@ static enum err hold_record(struct gather *g, const struct query_record *r,
 
 /* One that cannot be found where credentials are kept back: the asker may
  * not know whether there is one. */
-static bool hold_unreadable(struct gather *g, struct slice name, enum err *e)
+static bool hold_unreadable(struct gather *g, struct slice name)
 {
 	struct recognise_held *h = &g->held[g->facts.held_count];
 	struct slice member, id;
@@ -295,8 +295,8 @@ static bool hold_unreadable(struct gather *g, struct slice name, enum err *e)
 	if (!slice_cut(name, '/', &member, &id) ||
 	    !log_of_member(g->q, member, &log))
 		return false;
-	*e = gather_log(g, log, &at);
-	if (*e != ERR_OK || (g->logs[at].withheld >> KIND_CREDENTIAL & 1) == 0)
+	if (gather_log(g, log, &at) != ERR_OK ||
+	    (g->logs[at].withheld >> KIND_CREDENTIAL & 1) == 0)
 		return false;
 	g->facts.held_count++;
 	h->id = name;
@@ -322,7 +322,7 @@ static enum err hold_named(struct gather *g, struct slice name)
 			&f->candidate_count);
 	if (e == ERR_OK)
 		return hold_record(g, &r, false);
-	if (e == ERR_NOT_FOUND && hold_unreadable(g, name, &e))
+	if (e == ERR_NOT_FOUND && hold_unreadable(g, name))
 		return ERR_OK;
 	if (e == ERR_AMBIGUOUS)
 		fail_with(q, f, "more than one member has a credential %.*s",
