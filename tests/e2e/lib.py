@@ -348,6 +348,7 @@ def _unpack(b, i=0):
 def ask(node, *argv):
     """Run a command in the node without a process: (exit code, JSON)."""
     with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(60)
         s.connect(os.path.join(node.dir, "control.sock"))
         frame = _pack([1, 1, [a.encode() for a in argv], 1, 80])
         s.sendall(len(frame).to_bytes(4, "big") + frame)
@@ -361,12 +362,17 @@ def ask(node, *argv):
             n = int.from_bytes(buffer[:4], "big")
             m, _ = _unpack(buffer[4:4 + n])
             buffer = buffer[4 + n:]
-            if m[0] == 16 and m[1] == 1:
+            if m[0] in (17, 18):  # a file: there is none
+                done = _pack([3, 6, 0, b"no such file"])
+                s.sendall(len(done).to_bytes(4, "big") + done)
+            elif m[0] == 16 and m[1] == 1:
                 out += m[2]
             elif m[0] == 16:
                 raise Failure(f"{argv}: {m[2].decode()}")
             elif m[0] == 22:
                 return m[1], json.loads(out)
+            else:
+                raise Failure(f"{argv}: unexpected frame {m[0]}")
 
 
 # ---- conditions on several nodes ----

@@ -14,6 +14,7 @@ import argparse
 import glob
 import importlib
 import os
+import signal
 import sys
 import time
 import traceback
@@ -86,6 +87,8 @@ def run_one(options, module, name, function, fast):
 
 def main():
     options = arguments()
+    # Ended from outside, a test still ends its nodes.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     counts = {"ok": 0, "FAILED": 0, "skipped": 0}
     chosen = [t for t in tests() if wanted(options, t[0], t[1])]
     if options.list:
