@@ -188,10 +188,16 @@ static struct mesh_link *choose_source(const struct mesh *m, uint32_t log,
 	return best;
 }
 
+static bool has_room(const struct mesh *m, const struct mesh_link *k)
+{
+	return count_jobs(m, k) < MESH_JOBS_MAX &&
+	       credit_left(m, k) >= REPLICA_WINDOW_MIN_BYTES;
+}
+
 /* Make room for a job on @k by ending one that only follows. */
 static bool make_room(struct mesh *m, const struct mesh_link *k)
 {
-	if (count_jobs(m, k) < MESH_JOBS_MAX)
+	if (has_room(m, k))
 		return true;
 	for (uint32_t i = 0; i < m->log_count; i++) {
 		struct mesh_log *l = m->logs[i];
@@ -211,7 +217,7 @@ static void start_job(struct mesh *m, uint64_t now_ms, uint32_t log,
 	uint64_t target = k->views[log].told;
 	struct message_want want;
 
-	if (target <= l->r.received && count_jobs(m, k) >= MESH_JOBS_MAX)
+	if (target <= l->r.received && !has_room(m, k))
 		return;
 	if (!make_room(m, k) ||
 	    !replica_start(&l->r, k->id, mesh_new_id(m), target, now_ms,

@@ -16,6 +16,7 @@
  * one leaf, a head is signed and nobody folds it. */
 
 #define NODES 3u
+#define LOGS 72u /* for tests with many */
 #define OUTS 4096u
 #define LEAF "a leaf of the usual forty bytes or so ..."
 
@@ -36,7 +37,7 @@ struct node {
 	struct mesh_out outs[OUTS]; /* all but SEND, oldest first */
 	uint32_t out_count;
 	struct end end[NODES]; /* by partner */
-	uint64_t size[NODES]; /* records held of each log */
+	uint64_t size[LOGS]; /* records held of each log */
 	enum err apply; /* result of the next chunks */
 	bool lazy; /* leave chunks and reads to the test */
 	uint64_t read_bytes; /* of entries that were sent */
@@ -883,6 +884,147 @@ static void a_copy_is_fresh_when_its_owner_says_so(void **state)
 	assert_int_equal(info.heard_ms, begin + SESSION_PING_MS);
 }
 
+/* Many logs. */
+
+#define MANY 60u
+
+/* Member C has many logs, and has gone; B holds them all. */
+static void many_logs(struct world *w, struct descriptor_log *logs,
+		      char (*origins)[32])
+{
+	for (uint32_t i = 0; i < MANY; i++) {
+		snprintf(origins[i], 32, "c.eu/symbolon/%u", i + 1);
+		logs[i] = w->node[2].range;
+		logs[i].origin = slice_str(origins[i]);
+	}
+	w->cards[2].logs = logs;
+	w->cards[2].log_count = MANY;
+	start_all(w);
+	for (uint32_t i = 0; i < MANY; i++) {
+		struct head h = { 3, { { 3 } } };
+		struct mesh_held held = { .origin = logs[i].origin, .size = 3 };
+		struct buf note;
+
+		buf_init(&note, LIMIT_NOTE_BYTES);
+		log_sign_head(logs[i].origin, &h, &w->node[2].log.key,
+			      w->node[2].log.secret, &note);
+		held.note = buf_slice(&note);
+		assert_int_equal(
+			mesh_set_held(w->node[1].mesh, w->now_ms, &held),
+			ERR_OK);
+		drain(w, &w->node[1]);
+		buf_free(&note);
+	}
+}
+
+static void one_relay_serves_many_logs_in_turn(void **state)
+{
+	struct world *w = *state;
+	struct descriptor_log logs[MANY];
+	char origins[MANY][32];
+	struct mesh *m = w->node[0].mesh;
+	uint32_t jobs, complete = 0;
+
+	many_logs(w, logs, origins);
+	link_up(w, 0, 1);
+	for (uint32_t round = 0; round < 100; round++) {
+		exchange(w, 0, 1);
+		jobs = 0;
+		for (uint32_t i = 0; i < mesh_log_count(m); i++)
+			jobs += m->logs[i]->r.source != REPLICA_NO_LINK;
+		assert_true(jobs <= MESH_JOBS_MAX);
+		pass_time(w, 100);
+	}
+	for (uint32_t i = 0; i < MANY; i++)
+		complete += w->node[0].size[2 + i] == 3;
+	assert_int_equal(complete, MANY);
+}
+
+static void one_job_too_many_is_busy(void **state)
+{
+	struct world *w = *state;
+	struct message m = { .type = MSG_WANT };
+	struct mesh_link *k;
+
+	start_all(w);
+	linked(w, 0, 1);
+	k = w->node[0].mesh->peers[1]->link;
+	k->serving = LIMIT_JOBS_LINK; /* as if it had so many */
+	m.want = (struct message_want){ slice_str(w->node[2].origin), 5, 0,
+					1000 };
+	inject(w, 1, 0, m);
+	assert_true(has_sent(w, 0, 1, MSG_ERR));
+	assert_int_equal(k->views[2].job, 0);
+}
+
+static void chunks_that_nobody_stores_are_not_piled_up(void **state)
+{
+	struct world *w = *state;
+	struct node *b = &w->node[1];
+	uint32_t taken = 0;
+
+	start_all(w);
+	linked(w, 0, 1);
+	forget(w);
+	b->lazy = true;
+	for (uint64_t size = 1; size <= LIMIT_HELD_CHUNKS + 10; size++) {
+		hold(w, 0, 0, size);
+		exchange(w, 0, 1);
+	}
+	assert_int_equal(count_outs(b, MESH_OUT_APPLY), LIMIT_HELD_CHUNKS);
+	assert_int_equal(b->mesh->logs[0]->r.source, REPLICA_NO_LINK);
+	for (uint32_t i = 0; taken < LIMIT_HELD_CHUNKS; i++) {
+		if (b->outs[i].type != MESH_OUT_APPLY)
+			continue;
+		do_apply(w, b, &b->outs[i]);
+		taken++;
+	}
+	b->lazy = false;
+	drain(w, b);
+	exchange(w, 0, 1);
+	assert_int_equal(b->size[0], LIMIT_HELD_CHUNKS + 10);
+}
+
+static void a_read_that_fails_ends_the_job(void **state)
+{
+	struct world *w = *state;
+	const struct mesh_out *o;
+
+	start_all(w);
+	w->node[0].lazy = true;
+	hold(w, 0, 0, 5);
+	linked(w, 0, 1);
+	o = last_out(&w->node[0], MESH_OUT_READ);
+	assert_false(mesh_read_done(w->node[0].mesh, w->now_ms, o->link, o->id,
+				    ERR_IO, 0, 0));
+	drain(w, &w->node[0]);
+	assert_true(has_sent(w, 0, 1, MSG_ERR));
+	assert_int_equal(w->node[0].mesh->peers[1]->link->serving, 0);
+}
+
+static void acks_kept_back_add_up_to_one(void **state)
+{
+	struct world *w = *state;
+	struct node *b = &w->node[1];
+	struct arena a;
+
+	start_all(w);
+	linked(w, 0, 1);
+	mesh_link_congested(b->mesh, w->now_ms, b->end[0].link, true);
+	for (uint64_t size = 1; size <= 3; size++) {
+		hold(w, 0, 0, size);
+		deliver(w, 0, 1);
+	}
+	assert_int_equal(b->size[0], 3);
+	assert_int_equal(b->end[0].out.n, 0);
+	mesh_link_congested(b->mesh, w->now_ms, b->end[0].link, false);
+	drain(w, b);
+	arena_init(&a, 65536);
+	assert_int_equal(sent(w, 1, 0, MSG_ACK, &a).ack.size, 3);
+	arena_free(&a);
+	assert_int_equal(deliver(w, 1, 0), 1);
+}
+
 /* Signing. */
 
 static void signing_waits_for_answers_or_time(void **state)
@@ -1122,6 +1264,186 @@ static void a_newer_roster_is_asked_for_and_a_bad_one_only_once(void **state)
 	assert_false(has_sent(w, 0, 1, MSG_WANT_DOC));
 }
 
+static void a_card_that_the_other_has_not_is_not_asked_again(void **state)
+{
+	struct world *w = *state;
+
+	w->cards[2].member = slice_of(NULL, 0); /* nobody's: C has no card */
+	start_all(w);
+	link_up(w, 0, 1);
+	deliver(w, 1, 0);
+	assert_true(has_sent(w, 0, 1, MSG_WANT_DOC));
+	deliver(w, 0, 1);
+	assert_int_equal(count_outs(&w->node[1], MESH_OUT_READ_DOC), 1);
+	/* A second request before the first is answered. */
+	inject(w, 0, 1,
+	       (struct message){ .type = MSG_WANT_DOC,
+				 .want_doc = { DOC_ROSTER, { NULL, 0 }, 1 } });
+	assert_int_equal(count_outs(&w->node[1], MESH_OUT_READ_DOC), 1);
+	mesh_doc_done(w->node[1].mesh, w->now_ms, w->node[1].end[0].link, NULL);
+	drain(w, &w->node[1]);
+	deliver(w, 1, 0);
+	assert_false(has_sent(w, 0, 1, MSG_WANT_DOC));
+	pass_time(w, 2 * MESH_REQUEST_MS);
+	assert_false(has_sent(w, 0, 1, MSG_WANT_DOC));
+}
+
+static void a_document_that_does_not_come_is_given_up(void **state)
+{
+	struct world *w = *state;
+
+	start_all(w);
+	w->node[1].mesh->hello.roster_version = 3;
+	link_up(w, 0, 1);
+	deliver(w, 1, 0);
+	assert_int_not_equal(w->node[0].mesh->peers[1]->link->doc_id, 0);
+	pass_time(w, MESH_REQUEST_MS);
+	assert_int_equal(w->node[0].mesh->peers[1]->link->doc_id, 0);
+}
+
+static void documents_are_told_when_they_change(void **state)
+{
+	struct world *w = *state;
+	struct arena a;
+
+	start_all(w);
+	linked(w, 0, 1);
+	w->cards[0].version = 2;
+	tell_members(w, 0);
+	drain(w, &w->node[0]);
+	arena_init(&a, 1u << 20);
+	assert_int_equal(sent(w, 0, 1, MSG_HEADS, &a).heads.doc_count, 4);
+	arena_free(&a);
+}
+
+static void a_document_that_was_not_asked_for_is_dropped(void **state)
+{
+	struct world *w = *state;
+
+	start_all(w);
+	linked(w, 0, 1);
+	inject(w, 1, 0,
+	       (struct message){ .type = MSG_DOC,
+				 .doc = { DOC_ROSTER,
+					  { NULL, 0 },
+					  2,
+					  SLICE_LIT("note") } });
+	assert_int_equal(count_outs(&w->node[0], MESH_OUT_DOC), 0);
+}
+
+/* Forks. */
+
+static void evidence_that_proves_nothing_is_a_refusal(void **state)
+{
+	struct world *w = *state;
+	struct message m = { .type = MSG_FORK };
+	struct buf note;
+
+	start_all(w);
+	linked(w, 0, 1);
+	note_of(&w->node[2], 5, &note);
+	m.fork.origin = slice_str(w->node[2].origin);
+	m.fork.note_a = buf_slice(&note);
+	m.fork.note_b = buf_slice(&note);
+	inject(w, 1, 0, m);
+	assert_int_equal(count_outs(&w->node[0], MESH_OUT_FORK), 0);
+	assert_int_not_equal(peer(w, 0, 1).refused, ERR_OK);
+	assert_false(w->node[0].mesh->logs[2]->r.frozen);
+	buf_free(&note);
+}
+
+/* Two heads of C's log, and the proof that they conflict. */
+static void fork_of_c(struct world *w, struct buf *a, struct buf *b,
+		      struct digest leaf[2], struct message_fork *f)
+{
+	struct head one = { 1, { { 7 } } }, two = { .size = 2 };
+	struct node *c = &w->node[2];
+
+	leaf[0] = hash_leaf(SLICE_LIT("x"));
+	leaf[1] = hash_leaf(SLICE_LIT("y"));
+	two.root = hash_node(&leaf[0], &leaf[1]);
+	buf_init(a, LIMIT_NOTE_BYTES);
+	buf_init(b, LIMIT_NOTE_BYTES);
+	log_sign_head(slice_str(c->origin), &one, &c->log.key, c->log.secret,
+		      a);
+	log_sign_head(slice_str(c->origin), &two, &c->log.key, c->log.secret,
+		      b);
+	*f = (struct message_fork){ slice_str(c->origin),
+				    buf_slice(a),
+				    buf_slice(b),
+				    1,
+				    1,
+				    &leaf[0],
+				    &leaf[1] };
+}
+
+static void evidence_freezes_and_goes_to_everybody_once(void **state)
+{
+	struct world *w = *state;
+	struct message m = { .type = MSG_FORK };
+	struct digest leaf[2];
+	struct buf a, b;
+
+	start_all(w);
+	linked(w, 0, 1);
+	fork_of_c(w, &a, &b, leaf, &m.fork);
+	inject(w, 1, 0, m);
+	assert_int_equal(count_outs(&w->node[0], MESH_OUT_FORK), 1);
+	assert_true(w->node[0].mesh->logs[2]->r.frozen);
+	assert_true(has_sent(w, 0, 1, MSG_FORK));
+	buf_reset(&w->node[0].end[1].out);
+	inject(w, 1, 0, m);
+	assert_int_equal(count_outs(&w->node[0], MESH_OUT_FORK), 1);
+	assert_false(has_sent(w, 0, 1, MSG_FORK));
+	/* Who comes later hears of it as well. */
+	link_up(w, 0, 2);
+	deliver(w, 2, 0);
+	assert_true(has_sent(w, 0, 2, MSG_FORK));
+	buf_free(&a);
+	buf_free(&b);
+}
+
+static void stored_evidence_is_taken_at_the_start(void **state)
+{
+	struct world *w = *state;
+	struct message_fork f;
+	struct digest leaf[2];
+	struct buf a, b;
+
+	start_all(w);
+	fork_of_c(w, &a, &b, leaf, &f);
+	assert_int_equal(mesh_set_fork(w->node[0].mesh, w->now_ms, &f),
+			 ERR_FORK);
+	assert_int_equal(mesh_set_fork(w->node[0].mesh, w->now_ms, &f),
+			 ERR_EXISTS);
+	drain(w, &w->node[0]);
+	assert_int_equal(count_outs(&w->node[0], MESH_OUT_FORK), 0);
+	f.origin = SLICE_LIT("x.eu/symbolon/1");
+	assert_int_equal(mesh_set_fork(w->node[0].mesh, w->now_ms, &f),
+			 ERR_NOT_FOUND);
+	buf_free(&a);
+	buf_free(&b);
+}
+
+static void a_head_found_elsewhere_in_the_tree_is_kept(void **state)
+{
+	struct world *w = *state;
+	const struct mesh_out *o;
+
+	start_all(w);
+	hold(w, 0, 2, 9);
+	hold(w, 1, 2, 4);
+	linked(w, 0, 1);
+	o = last_out(&w->node[0], MESH_OUT_CHECK);
+	assert_int_equal(o->check.head.size, 4);
+	mesh_checked(w->node[0].mesh, w->now_ms, o->log, o->id, ERR_OK, NULL);
+	assert_int_equal(w->node[0].mesh->logs[2]->r.checks[0].id, 0);
+	/* Told again, it is known. */
+	forget(w);
+	linked(w, 0, 1);
+	assert_int_equal(count_outs(&w->node[0], MESH_OUT_CHECK), 0);
+}
+
 /* Time. */
 
 static void an_idle_mesh_sleeps(void **state)
@@ -1180,6 +1502,11 @@ int main(void)
 		TEST(acks_go_to_the_owner_and_to_the_source),
 		TEST(a_cosignature_is_counted_and_stored),
 		TEST(a_copy_is_fresh_when_its_owner_says_so),
+		TEST(one_relay_serves_many_logs_in_turn),
+		TEST(one_job_too_many_is_busy),
+		TEST(chunks_that_nobody_stores_are_not_piled_up),
+		TEST(a_read_that_fails_ends_the_job),
+		TEST(acks_kept_back_add_up_to_one),
 		TEST(signing_waits_for_answers_or_time),
 		TEST(what_partners_hold_beyond_is_fetched_first),
 		TEST(a_larger_own_head_that_turns_up_later_stops_signing),
@@ -1189,6 +1516,14 @@ int main(void)
 		TEST(a_client_may_only_ask),
 		TEST(bodies_are_asked_of_one_after_the_other),
 		TEST(a_newer_roster_is_asked_for_and_a_bad_one_only_once),
+		TEST(a_card_that_the_other_has_not_is_not_asked_again),
+		TEST(a_document_that_does_not_come_is_given_up),
+		TEST(documents_are_told_when_they_change),
+		TEST(a_document_that_was_not_asked_for_is_dropped),
+		TEST(evidence_that_proves_nothing_is_a_refusal),
+		TEST(evidence_freezes_and_goes_to_everybody_once),
+		TEST(stored_evidence_is_taken_at_the_start),
+		TEST(a_head_found_elsewhere_in_the_tree_is_kept),
 		TEST(an_idle_mesh_sleeps),
 	};
 
