@@ -313,7 +313,7 @@ class Lab:
 
 # ---- the control socket, spoken here ----
 
-def _pack(v):
+def pack(v):
     """The canonical msgpack of what a RUN needs."""
     if isinstance(v, int):
         return bytes([v]) if v < 128 else \
@@ -323,17 +323,17 @@ def _pack(v):
                 b"\xc5" + len(v).to_bytes(2, "big")) + v
     head = bytes([0x90 | len(v)]) if len(v) < 16 else \
         b"\xdc" + len(v).to_bytes(2, "big")
-    return head + b"".join(map(_pack, v))
+    return head + b"".join(map(pack, v))
 
 
-def _unpack(b, i=0):
+def unpack(b, i=0):
     t = b[i]
     if t < 0x80:
         return t, i + 1
     if t & 0xf0 == 0x90:
         out, i = [], i + 1
         for _ in range(t & 15):
-            v, i = _unpack(b, i)
+            v, i = unpack(b, i)
             out.append(v)
         return out, i
     for tag, n, kind in ((0xcc, 1, int), (0xcd, 2, int), (0xce, 4, int),
@@ -350,7 +350,7 @@ def ask(node, *argv):
     with socket.socket(socket.AF_UNIX) as s:
         s.settimeout(60)
         s.connect(os.path.join(node.dir, "control.sock"))
-        frame = _pack([1, 1, [a.encode() for a in argv], 1, 80])
+        frame = pack([1, 1, [a.encode() for a in argv], 1, 80])
         s.sendall(len(frame).to_bytes(4, "big") + frame)
         out, buffer = b"", b""
         while True:
@@ -360,10 +360,10 @@ def ask(node, *argv):
                 check(more, "the node hung up", argv, buffer)
                 buffer += more
             n = int.from_bytes(buffer[:4], "big")
-            m, _ = _unpack(buffer[4:4 + n])
+            m, _ = unpack(buffer[4:4 + n])
             buffer = buffer[4 + n:]
             if m[0] in (17, 18):  # a file: there is none
-                done = _pack([3, 6, 0, b"no such file"])
+                done = pack([3, 6, 0, b"no such file"])
                 s.sendall(len(done).to_bytes(4, "big") + done)
             elif m[0] == 16 and m[1] == 1:
                 out += m[2]

@@ -1,0 +1,215 @@
+"""Evidence that leaves the node: proofs, disclosure, states, checks from disk."""
+
+import os
+
+import lib
+from lib import check, equal, in_sync
+
+I, R = "dtu.dk", "hku.hk"
+
+
+def pair(lab, **audience):
+    """An issuer with three awards and a recogniser with one rule."""
+    issuer, recogniser = nodes = lab.alliance(I, R)
+    issuer.ok("import", "offers",
+              lib.ndjson(lab, "offers.ndjson", [lib.offer(i) for i in (1, 2)]))
+    issuer.ok("import", "credentials",
+              lib.ndjson(lab, "awards.ndjson",
+                         [lib.credential(I, i, "C000001") for i in (1, 2, 3)]),
+              *[x for k, v in audience.items() for x in (f"--{k}", v)])
+    recogniser.ok("import", "rules",
+                  lib.ndjson(lab, "rules.ndjson", [lib.rule(1, I, "C000001")]))
+    in_sync(nodes)
+    return nodes
+
+
+def alter(lab, path, name, change):
+    with open(path, "rb") as f:
+        text = f.read()
+    other = change(text)
+    check(other != text, "something was altered")
+    return lab.write(name, other)
+
+
+def next_place(text):
+    return b"\n".join(
+        b"index %d" % (int(line[6:]) + 1) if line.startswith(b"index ") else line
+        for line in text.split(b"\n"))
+
+
+def proof(node, lab, name, *args):
+    return lab.write(name, node.ok("log", "proof", *args).out)
+
+
+def test_what_a_learner_hands_over_is_recognised_and_nothing_else_is(lab):
+    issuer, recogniser = pair(lab, audience="own")
+    # The award is its issuer's own: nobody else can tell whether it exists.
+    for award in ("A000001", "A999999"):
+        doc = recogniser.json("recognise", f"{I}/{award}", "--by", R)
+        equal((doc["outcome"], doc["cause"]), ("not-evaluable", "not-visible"))
+        equal(doc["incomplete"][0]["member"], I)
+        doc = recogniser.json("recognise", f"{I}/{award}", "--by", R,
+                              "--at", I)
+        equal(doc["outcome"], "not-evaluable", "asked there")
+    path = proof(issuer, lab, "mine.proof", "A000001", "--disclose")
+    doc = recogniser.json("recognise", path, "--by", R)
+    equal((doc["outcome"], doc["targets"][0]["code"]), ("full", "X100"))
+    equal(doc["subject"][0]["id"], f"{I}/A000001")
+    r = recogniser.ok("recognise", "./mine.proof", "--by", R, cwd=lab.top)
+    check("RECOGNISED IN FULL" in r.out, "by its path", r)
+    check("Canary1" not in r.out and "Clara" not in r.out,
+          "no name of a person", r)
+    # A proof that shows nothing, one that was altered, one of another kind.
+    bare = proof(issuer, lab, "bare.proof", "A000001")
+    recogniser.run("recognise", bare, "--by", R).expect(
+        lib.FAILED, err="does not disclose")
+    moved = alter(lab, path, "moved.proof", next_place)
+    recogniser.run("recognise", moved, "--by", R).expect(
+        lib.FAILED, err="the proof is refused")
+    rule = proof(recogniser, lab, "rule.proof", f"{R}/r-1", "--disclose")
+    recogniser.run("recognise", rule, "--by", R).expect(
+        lib.FAILED, err="not of a credential")
+    # Once revoked, it cannot tell: the status is the issuer's own, too.
+    issuer.ok("credential", "revoke", "A000001", "--reason", "fraud")
+    doc = issuer.json("recognise", "A000001", "--by", R)
+    equal((doc["outcome"], doc["cause"]), ("not-evaluable", "revoked"))
+    in_sync([issuer, recogniser])
+    doc = recogniser.json("recognise", path, "--by", R)
+    equal(doc["incomplete"], [{"kinds": ["status"], "member": I}])
+
+
+def test_only_its_issuer_discloses_what_is_not_public(lab):
+    issuer, recogniser = pair(lab)
+    recogniser.run("log", "proof", f"{I}/A000001", "--disclose").expect(
+        lib.NOT_ALLOWED, err="only dtu.dk discloses")
+    recogniser.ok("log", "proof", f"{I}/A000001")
+    recogniser.ok("log", "proof", f"{I}/C000001", "--disclose")
+    issuer.run("log", "proof", "A000009").expect(lib.FAILED, err="no record")
+
+
+def test_a_proof_verifies_with_an_alliance_file_alone(lab):
+    issuer, _ = pair(lab)
+    path = proof(issuer, lab, "p.proof", "A000002", "--disclose")
+    roster = lab.path("alliance")
+    r = lab.ok("verify", path, "--roster", roster)
+    for text in ("VERIFIED", "dtu.dk/symbolon/1", "credential", "A000002",
+                 "C000001"):
+        check(text in r.out, text, r)
+    check("Canary" not in r.out, "no person", r)
+    doc = lab.ok("verify", path, "--roster", roster, "--json").json()
+    equal((doc["v"], doc["verified"], doc["member"], doc["kind"]),
+          (1, True, I, "credential"))
+    equal(doc["record"]["credential"], "A000002")
+    bare = proof(issuer, lab, "bare.proof", "A000002")
+    check("not disclosed" in lab.ok("verify", bare, "--roster", roster).out,
+          "what is not disclosed is not shown")
+    place = lab.ok("verify", path, "--roster", roster, "--json").json()["seq"]
+    same = proof(issuer, lab, "place.proof", f"{I}#{place}", "--disclose")
+    lab.ok("verify", same, "--roster", roster)
+    for name, change in (
+            ("moved", next_place),
+            ("cut", lambda t: t[:-30]),
+            ("root", lambda t: t.replace(b"\ndtu.dk/symbolon/1\n",
+                                         b"\ndtu.dk/symbolon/2\n")),
+            ("extra", lambda t: t.replace(b"extra ", b"extra A", 1))):
+        other = alter(lab, path, name + ".proof", change)
+        lab.run("verify", other, "--roster", roster).expect(
+            lib.FAILED, err="does not verify")
+    # With the file of other members, nobody can have signed it.
+    stranger = lab.node("x.example").init()
+    with open(lab.path("other"), "w", encoding="utf-8") as f:
+        f.write(lab.ok("roster", "found", "Others", stranger.card()).out)
+    stranger.ok("roster", "sign", lab.path("other"))
+    lab.run("verify", path, "--roster", lab.path("other")).expect(
+        lib.FAILED, err="no member")
+    lab.run("verify", path).expect(lib.USAGE, err="--roster")
+
+
+def test_states_of_credentials_change_by_appending(lab):
+    issuer, recogniser = pair(lab)
+    size = issuer.size()
+    r = issuer.ok("credential", "revoke", "A000001", "--reason", "fraud",
+                  "--check")
+    check("would be revoked" in r.out, "a dry run says so", r)
+    equal(issuer.size(), size, "a dry run changes nothing")
+    issuer.run("credential", "revoke", "A000001").expect(lib.USAGE,
+                                                         err="--reason")
+    issuer.run("credential", "revoke", "A000001", "--reason", "whim").expect(
+        lib.USAGE, err="issued-in-error")
+    ids = lab.write("ids", "A000001\r\n\n A000002 \nA000002\nA000009\n")
+    r = issuer.run("credential", "suspend", "--from", ids, "--reason",
+                   "under-investigation").expect(lib.PARTLY, err="A000009")
+    check("2 changed, 1 unchanged, 1 failed" in r.out, "counts", r)
+    equal(issuer.size(), size + 2)
+    issuer.ok("credential", "revoke", "A000001", "--reason", "fraud")
+    issuer.run("credential", "suspend", "A000001", "--reason",
+               "fraud").expect(lib.FAILED, err="is revoked, cannot be")
+    issuer.ok("credential", "reinstate", f"{I}/A000002")
+    rows = {x["credential"]: x["state"] for x in
+            issuer.ok("credential", "list", "--json").lines()}
+    equal(rows, {"A000001": "revoked", "A000002": "valid",
+                 "A000003": "valid"})
+    in_sync([issuer, recogniser])
+    r = recogniser.ok("credential", "list", I, "--state", "revoked")
+    check("A000001" in r.out and "A000003" not in r.out, "a filter", r)
+    doc = recogniser.json("credential", "show", f"{I}/A000001", "--person")
+    equal((doc["state"], doc["record"]["offer"]), ("revoked", "C000001"))
+    check("learner" not in doc, "partners hold no learner", doc)
+    doc = issuer.json("credential", "show", "A000001", "--person")
+    equal(doc["learner"]["family_name"], "Canary1")
+    r = issuer.ok("credential", "show", "A000001")
+    check("Canary1" not in r.out, "a person only when asked for", r)
+    recogniser.run("credential", "revoke", f"{I}/A000003", "--reason",
+                   "fraud").expect(lib.FAILED, err="no such credential")
+
+
+def test_a_log_is_checked_from_disk_and_a_flipped_byte_is_found(lab):
+    issuer, recogniser = pair(lab)
+    head = issuer.ok("log", "head").out
+    check(head.startswith("dtu.dk/symbolon/1\n"), "a signed head", head)
+    doc = issuer.json("log", "head")
+    equal((doc["v"], doc["member"], doc["note"]), (1, I, head))
+    doc = recogniser.json("log", "check")
+    equal([x["fault_count"] for x in doc["logs"]], [0, 0])
+    equal({x["member"] for x in doc["logs"]}, {I, R})
+    for x in doc["logs"]:
+        equal(x["opened"] + x["withheld"], x["size"], x["member"])
+    r = recogniser.ok("log", "check", I)
+    check("verifies" in r.out and R not in r.out, "one log", r)
+    recogniser.run("log", "check", "z.example").expect(lib.FAILED,
+                                                       err="no log")
+    recogniser.stop()
+    store = os.path.join(recogniser.dir, "data", "store", "data.mdb")
+    with open(store, "rb") as f:
+        pages = bytearray(f.read())
+    at = pages.find(b"Target X100")
+    check(at > 0, "a public body lies in the store as it is")
+    while at > 0: # all copies, since pages are copied on write
+        pages[at] ^= 1
+        at = pages.find(b"Target X100")
+    with open(store, "wb") as f:
+        f.write(pages)
+    r = recogniser.run("log", "check", R, "--json").expect(lib.FAILED)
+    faults = r.json()["logs"][0]["faults"]
+    check(any("does not match its leaf" in x for x in faults), "named", faults)
+
+
+def test_a_bare_id_is_taken_where_only_one_member_has_it(lab):
+    issuer, recogniser = pair(lab)
+    recogniser.ok("import", "credentials",
+                  lib.ndjson(lab, "more.ndjson",
+                             [lib.credential(R, 1, "C000001")]))
+    in_sync([issuer, recogniser])
+    r = issuer.run("recognise", "A000001", "--by", R).expect(lib.FAILED)
+    check(f"{I}/A000001" in r.err and f"{R}/A000001" in r.err,
+          "the candidates", r)
+    doc = issuer.json("recognise", "A000002", "--by", R)
+    equal(doc["subject"][0]["id"], f"{I}/A000002")
+    doc = issuer.json("recognise", f"{I}/A000001", f"{I}/A000002", "--by", R)
+    equal(len(doc["subject"]), 2, "several at once")
+    issuer.run("recognise", "--by", R).expect(lib.USAGE)
+    issuer.run("recognise", "A000002").expect(lib.USAGE, err="--by")
+    issuer.run("recognise", "A000002", "--by", R, "--as-of",
+               "yesterday").expect(lib.FAILED, err="YYYY-MM-DD")
+    issuer.run("recognise", "A000002", "--by", R, "--purpose",
+               "fun").expect(lib.FAILED, err="purpose")
