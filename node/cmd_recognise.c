@@ -157,6 +157,28 @@ static enum err read_operands(struct asking *a)
 	return e;
 }
 
+/* Is the question one that can be asked? Said before anyone is. */
+static bool check_question(struct asking *a)
+{
+	struct recognise_question q = a->question, parsed;
+	const char *why = "", *text;
+	struct buf b;
+	enum err e;
+
+	if (a->all)
+		q.by = slice_str(a->c->home->config.member);
+	buf_init(&b, LIMIT_QUESTION_BYTES);
+	recognise_question_put(&q, &b);
+	e = b.err != ERR_OK
+		    ? b.err
+		    : recognise_question_parse(buf_slice(&b), &parsed, &why);
+	text = strstr(why, ": "); /* behind the number of the clause */
+	if (e != ERR_OK)
+		cmd_usage(a->c, "%s", text != NULL ? text + 2 : err_text(e));
+	buf_free(&b);
+	return e == ERR_OK;
+}
+
 /* ---- Asking ----------------------------------------------------------- */
 
 static enum err ask_here(struct asking *a)
@@ -392,7 +414,9 @@ int cmd_recognise(struct cmd *c)
 	else
 		e = read_operands(&a);
 	code = cmd_exit(e);
-	if (e == ERR_OK)
+	if (e == ERR_OK && !check_question(&a))
+		code = EXIT_USAGE;
+	else if (e == ERR_OK)
 		code = a.all ? ask_all(&a) : ask_one(&a);
 out:
 	asking_free(&a);
