@@ -147,7 +147,10 @@ static enum err take_text(struct taker *t, const char *p, size_t n,
 static enum err take_real(struct taker *t, double d, struct value *out)
 {
 	char text[40];
-	int n = snprintf(text, sizeof(text), "%.15g", d);
+	int n;
+
+	d += 0.0; /* there is only one zero */
+	n = snprintf(text, sizeof(text), "%.15g", d);
 
 	if (strtod(text, NULL) != d)
 		n = snprintf(text, sizeof(text), "%.17g", d);
