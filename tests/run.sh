@@ -124,14 +124,14 @@ test)
 		$(programs 'tests/sim/test_*.c' asan) \
 		$(programs 'tests/node/test_*.c' asan) $(threaded)
 	corpora
-	counted e2e python3 tests/e2e/run.py --binary build/asan/symbolon \
+	counted e2e python3 tests/e2e/run.py -j 2 --binary build/asan/symbolon \
 		--fast-binary build/release/symbolon
 	counted demonstration env ONCE=1 conf/demo.sh build/release/symbolon
 	;;
 soak)
 	export ROUNDS=${2:-2000}
 	LIMIT=36000 cmocka build/asan/tests/node/test_crash
-	counted e2e python3 tests/e2e/run.py --binary build/asan/symbolon \
+	counted e2e python3 tests/e2e/run.py -j 2 --binary build/asan/symbolon \
 		--fast-binary build/release/symbolon --rounds "$ROUNDS" kill
 	;;
 *)
