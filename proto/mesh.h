@@ -223,7 +223,8 @@ bool mesh_next(struct mesh *m, struct mesh_out *out);
 /* A chunk was applied and is durable (@result ERR_OK, @held tells the new
  * state), or not: ERR_INVALID, ERR_MALFORMED, ERR_DENIED charge the source;
  * ERR_BAD_STATE (not at this place) does not; others are the own trouble and the
- * log pauses. Chunks of one log are answered in the order of the outputs. */
+ * log pauses. Successes of one log come in the order of the outputs; a refusal
+ * may overtake them. */
 void mesh_applied(struct mesh *m, uint64_t now_ms, uint32_t log, uint64_t id,
 		  enum err result, const struct mesh_held *held);
 /* The CHUNK for MESH_OUT_READ has been encoded, with the job number given

@@ -609,26 +609,24 @@ void mesh_applied(struct mesh *m, uint64_t now_ms, uint32_t log, uint64_t id,
 		  enum err result, const struct mesh_held *held)
 {
 	struct mesh_log *l = m->logs[log];
-	struct view *v = NULL;
+	const struct held_chunk *h = replica_find_held(&l->r, id);
 	struct mesh_link *k;
-	uint64_t from, bytes;
+	uint64_t from;
 	bool draining = l->r.draining;
 
-	assert(log < m->log_count && l->r.held != NULL);
-	from = l->r.held->link;
-	bytes = l->r.held->chunk.entries.n;
-	if (result == ERR_OK) {
+	if (h == NULL)
+		return;
+	from = h->link;
+	m->held_bytes -= h->chunk.entries.n;
+	if (result == ERR_OK)
 		result = take_held(m, now_ms, log, held);
-		k = mesh_find_link(m, from);
-		v = k != NULL && mesh_link_is_up(k) ? &k->views[log] : NULL;
-	}
 	if (result != ERR_OK && l->r.source != REPLICA_NO_LINK)
 		mesh_cancel_job(m, l);
-	m->held_bytes -= bytes;
-	replica_release(&l->r, id, result == ERR_OK);
+	(void)replica_release(&l->r, id, result == ERR_OK);
 	if (result == ERR_OK) {
-		if (v != NULL)
-			v->fails = 0;
+		k = mesh_find_link(m, from);
+		if (k != NULL && mesh_link_is_up(k))
+			k->views[log].fails = 0;
 		send_acks(m, from, log, held->cosignature);
 	} else if (!draining) {
 		/* Only the first of a row tells whose fault it was. */

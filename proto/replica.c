@@ -32,15 +32,8 @@ void replica_init(struct replica *r, struct slice origin, uint32_t owner,
 		buf_init(&r->checks[i].note, LIMIT_NOTE_BYTES);
 }
 
-static void drop_oldest(struct replica *r)
+static void free_held(struct held_chunk *h)
 {
-	struct held_chunk *h = r->held;
-
-	r->held = h->next;
-	if (r->held == NULL)
-		r->held_last = NULL;
-	r->held_count--;
-	r->held_bytes -= h->chunk.entries.n;
 	buf_free(&h->frame);
 	buf_free(&h->note);
 	free(h);
@@ -48,8 +41,12 @@ static void drop_oldest(struct replica *r)
 
 void replica_free(struct replica *r)
 {
-	while (r->held != NULL)
-		drop_oldest(r);
+	struct held_chunk *next;
+
+	for (struct held_chunk *h = r->held; h != NULL; h = next) {
+		next = h->next;
+		free_held(h);
+	}
 	free(r->recent);
 	buf_free(&r->note);
 	buf_free(&r->seen_raw);
@@ -509,6 +506,15 @@ uint64_t replica_deadline(const struct replica *r)
 
 /* Chunks. */
 
+const struct held_chunk *replica_find_held(const struct replica *r, uint64_t id)
+{
+	const struct held_chunk *h = r->held;
+
+	while (h != NULL && h->id != id)
+		h = h->next;
+	return h;
+}
+
 enum err replica_admit(const struct replica *r, uint64_t link,
 		       const struct message_chunk *c)
 {
@@ -568,10 +574,23 @@ const struct held_chunk *replica_hold(struct replica *r, struct slice frame,
 	return h;
 }
 
-void replica_release(struct replica *r, uint64_t id, bool ok)
+bool replica_release(struct replica *r, uint64_t id, bool ok)
 {
-	assert(r->held != NULL && r->held->id == id);
-	drop_oldest(r);
+	struct held_chunk *h = r->held, *before = NULL;
+
+	for (; h != NULL && h->id != id; h = h->next)
+		before = h;
+	if (h == NULL)
+		return false;
+	if (before == NULL)
+		r->held = h->next;
+	else
+		before->next = h->next;
+	if (h->next == NULL)
+		r->held_last = before;
+	r->held_count--;
+	r->held_bytes -= h->chunk.entries.n;
+	free_held(h);
 	if (!ok) {
 		replica_stop(r);
 		r->draining = true;
@@ -580,6 +599,7 @@ void replica_release(struct replica *r, uint64_t id, bool ok)
 		r->draining = false;
 		r->received = r->durable;
 	}
+	return true;
 }
 
 /* Forks. */

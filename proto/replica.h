@@ -160,10 +160,13 @@ const struct held_chunk *replica_hold(struct replica *r, struct slice frame,
 				      const struct head *head,
 				      struct slice clean, uint64_t id,
 				      uint64_t now_ms);
-/* Drop the oldest held chunk, which must be @id (asserted). @ok: it was
- * applied; otherwise nothing after it will be, and no job begins before the
- * driver has said so. */
-void replica_release(struct replica *r, uint64_t id, bool ok);
+/* The held chunk @id, or NULL. */
+const struct held_chunk *replica_find_held(const struct replica *r,
+					   uint64_t id);
+/* Drop the held chunk @id; false: there is none. @ok: it was applied;
+ * otherwise nothing behind it will be, and no job begins before the driver
+ * has answered all that are held. */
+bool replica_release(struct replica *r, uint64_t id, bool ok);
 
 /* Is @f proof that the log has two histories? ERR_FORK: yes; ERR_OK: no,
  * both heads are of one history; otherwise it proves nothing. */

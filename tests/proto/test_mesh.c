@@ -861,6 +861,26 @@ static void a_cosignature_is_counted_and_stored(void **state)
 	buf_free(&line);
 }
 
+static void a_cosignature_made_later_is_sent_to_the_owner(void **state)
+{
+	struct world *w = *state;
+	struct mesh_held h = { .size = 5 };
+	struct arena a;
+
+	start_all(w);
+	hold(w, 0, 0, 5);
+	linked(w, 0, 1);
+	exchange(w, 0, 1);
+	h.origin = slice_str(w->node[0].origin);
+	h.cosignature = SLICE_LIT("line\n");
+	assert_int_equal(mesh_set_held(w->node[1].mesh, w->now_ms, &h), ERR_OK);
+	drain(w, &w->node[1]);
+	arena_init(&a, 65536);
+	assert_true(
+		slice_is(sent(w, 1, 0, MSG_ACK, &a).ack.cosignature, "line\n"));
+	arena_free(&a);
+}
+
 static void a_copy_is_fresh_when_its_owner_says_so(void **state)
 {
 	struct world *w = *state;
@@ -1501,6 +1521,7 @@ int main(void)
 		TEST(a_read_for_a_job_that_is_gone_is_not_sent),
 		TEST(acks_go_to_the_owner_and_to_the_source),
 		TEST(a_cosignature_is_counted_and_stored),
+		TEST(a_cosignature_made_later_is_sent_to_the_owner),
 		TEST(a_copy_is_fresh_when_its_owner_says_so),
 		TEST(one_relay_serves_many_logs_in_turn),
 		TEST(one_job_too_many_is_busy),

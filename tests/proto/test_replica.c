@@ -427,7 +427,7 @@ static void credit_is_renewed_before_it_is_used_up(void **state)
 		(void)hold(f, 1, bytes, id);
 		sent += bytes;
 		f->r.durable++;
-		replica_release(&f->r, id, true);
+		assert_true(replica_release(&f->r, id, true));
 		if (replica_top_up(&f->r,
 				   LIMIT_CREDIT_LINK_BYTES - f->r.granted,
 				   &want, &starved))
@@ -454,7 +454,7 @@ static void what_waits_to_be_stored_takes_credit(void **state)
 				    &starved));
 	for (uint64_t id = 1; id <= 3; id++) {
 		f->r.durable++;
-		replica_release(&f->r, id, true);
+		assert_true(replica_release(&f->r, id, true));
 	}
 	assert_true(replica_top_up(&f->r, LIMIT_CREDIT_LINK_BYTES, &want,
 				   &starved));
@@ -473,7 +473,7 @@ static void a_starved_job_says_so(void **state)
 				  REPLICA_WINDOW_MIN_BYTES, &want));
 	(void)hold(f, 1, REPLICA_WINDOW_MIN_BYTES, 1);
 	f->r.durable++;
-	replica_release(&f->r, 1, true);
+	assert_true(replica_release(&f->r, 1, true));
 	assert_false(replica_top_up(&f->r, 0, &want, &starved));
 	assert_true(starved);
 	assert_int_equal(replica_deadline(&f->r), UINT64_MAX);
@@ -543,15 +543,34 @@ static void a_failed_chunk_drains_those_behind_it(void **state)
 	(void)start(f, 16);
 	(void)hold(f, 1, 10, 1);
 	(void)hold(f, 1, 10, 2);
-	replica_release(&f->r, 1, false);
+	assert_true(replica_release(&f->r, 1, false));
 	assert_true(f->r.draining);
 	assert_int_equal(f->r.source, REPLICA_NO_LINK);
 	c = a_chunk(f, 1, 10);
 	assert_int_equal(replica_admit(&f->r, LINK, &c), ERR_NOT_FOUND);
-	replica_release(&f->r, 2, false);
+	assert_true(replica_release(&f->r, 2, false));
+	assert_false(replica_release(&f->r, 2, false)); /* gone */
 	assert_false(f->r.draining);
 	assert_int_equal(f->r.received, 2);
 	assert_int_equal(start(f, 16).from, 2);
+}
+
+static void a_refusal_may_overtake_a_success(void **state)
+{
+	struct fixture *f = *state;
+
+	(void)start(f, 16);
+	(void)hold(f, 1, 10, 1);
+	(void)hold(f, 1, 10, 2);
+	(void)hold(f, 1, 10, 3);
+	assert_true(replica_release(&f->r, 2, false));
+	f->r.durable = 1;
+	assert_true(replica_release(&f->r, 1, true));
+	assert_true(f->r.draining);
+	assert_true(replica_release(&f->r, 3, false));
+	assert_int_equal(f->r.held_bytes, 0);
+	assert_int_equal(f->r.received, 1);
+	assert_int_equal(start(f, 16).from, 1);
 }
 
 /* Forks. */
@@ -621,6 +640,7 @@ int main(void)
 		TEST(a_held_chunk_is_a_copy),
 		TEST(too_many_held_chunks_are_busy),
 		TEST(a_failed_chunk_drains_those_behind_it),
+		TEST(a_refusal_may_overtake_a_success),
 		TEST(evidence_is_judged),
 	};
 
