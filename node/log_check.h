@@ -5,7 +5,7 @@
  * recomputed, the root is compared with the signed head and that with the
  * member's key, stored subtrees are compared, and index entries of a sample
  * are looked up. Reads in short transactions: the log may grow meanwhile.
- * PROTOCOL.md 15.7. */
+ * PROTOCOL.md section 15. */
 
 #ifndef NODE_LOG_CHECK_H
 #define NODE_LOG_CHECK_H

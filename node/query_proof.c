@@ -1,8 +1,9 @@
 #include "node/query_impl.h"
 
+#include "proto/dec.h"
 #include "proto/proof.h"
 
-/* A credential that a learner handed over with its proof, PROTOCOL.md 7.3:
+/* A credential that a learner handed over with its proof, PROTOCOL.md 12.10:
  * believed only if this node's own verified copy of that log has the same
  * leaf in the same place. */
 
@@ -100,6 +101,9 @@ enum err gather_disclosed(struct gather *g, struct query_record *r)
 		e = compare(g, &p, &c, r);
 	if (e != ERR_OK)
 		return e;
+	if (dec_scan(p.body, NULL) != ERR_OK)
+		return refuse(g, ERR_INVALID, "its content has no proper form",
+			      slice_of(NULL, 0));
 	e = arena_copy(&g->q->kept, p.body, &body);
 	r->kind = KIND_CREDENTIAL;
 	r->member = member;
