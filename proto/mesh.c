@@ -346,6 +346,14 @@ void mesh_close_link(struct mesh *m, uint64_t now_ms, struct mesh_link *k,
 		(void)step(m, k, ev, &out);
 }
 
+void mesh_strike(struct mesh *m, uint64_t now_ms, struct mesh_link *k,
+		 enum err why)
+{
+	mesh_note_refusal(m, now_ms, k->member, why, false);
+	if (++k->strikes > MESH_STRIKES_MAX)
+		mesh_close_link(m, now_ms, k, why);
+}
+
 static uint32_t free_slot(const struct mesh *m)
 {
 	uint32_t i = 0;

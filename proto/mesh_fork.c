@@ -86,8 +86,7 @@ void mesh_on_fork(struct mesh *m, uint64_t now_ms, struct mesh_link *k,
 	if (err == ERR_FORK)
 		report(m, log);
 	else if (err != ERR_EXISTS && err != ERR_DENIED)
-		mesh_note_refusal(m, now_ms, k->member,
-				  err == ERR_OK ? ERR_INVALID : err, false);
+		mesh_strike(m, now_ms, k, err == ERR_OK ? ERR_INVALID : err);
 }
 
 enum err mesh_set_fork(struct mesh *m, uint64_t now_ms,

@@ -408,7 +408,7 @@ static bool take_heads(struct mesh *m, uint64_t now_ms, struct mesh_link *k,
 {
 	bool sound = true;
 
-	for (uint32_t i = 0; i < h->log_count; i++) {
+	for (uint32_t i = 0; i < h->log_count && !k->closing; i++) {
 		uint32_t log = mesh_find_log(m, h->logs[i].origin);
 		struct replica_keys keys;
 		struct slice clean;
@@ -430,7 +430,7 @@ static bool take_heads(struct mesh *m, uint64_t now_ms, struct mesh_link *k,
 		}
 		/* ERR_DENIED: our copy of the keys may be too old. */
 		if (err != ERR_DENIED)
-			mesh_note_refusal(m, now_ms, k->member, err, false);
+			mesh_strike(m, now_ms, k, err);
 		sound = sound && !m->logs[log]->r.own;
 	}
 	return sound;
@@ -441,6 +441,8 @@ void mesh_on_heads(struct mesh *m, uint64_t now_ms, struct mesh_link *k,
 {
 	bool sound = take_heads(m, now_ms, k, h);
 
+	if (k->closing)
+		return;
 	mesh_on_doc_heads(m, now_ms, k, h);
 	if (h->part == HEADS_LAST && sound)
 		m->peers[k->member]->answered = true;

@@ -377,7 +377,7 @@ void mesh_on_ack(struct mesh *m, uint64_t now_ms, struct mesh_link *k,
 					      &card->witness, mesh_scratch(m),
 					      &changed);
 	if (err != ERR_OK && err != ERR_NOT_FOUND) {
-		mesh_note_refusal(m, now_ms, k->member, err, false);
+		mesh_strike(m, now_ms, k, err);
 		return;
 	}
 	if (changed) {

@@ -13,6 +13,7 @@
 #define MESH_CHUNK_FIRST_BYTES (128u << 10) /* first chunk of a job */
 #define MESH_ANNOUNCE_MS 50u /* own log: at most one in this time */
 #define MESH_HEADS_BYTES (512u << 10) /* begin another HEADS frame */
+#define MESH_STRIKES_MAX 32u /* things that do not verify, on one link */
 
 static_assert(MESH_JOBS_MAX < LIMIT_JOBS_LINK, "we are no burden");
 static_assert(MESH_CHUNK_FIRST_BYTES >= LIMIT_ENTRY_BYTES,
@@ -73,6 +74,7 @@ struct mesh_link {
 	uint32_t doc_member;
 	uint64_t doc_version; /* 0: the newest */
 	/* Questions. */
+	uint32_t strikes; /* things it sent that do not verify */
 	uint32_t asks_in; /* that it waits for */
 	uint64_t ask_next; /* wire id of the next one of ours */
 	struct ask_slot asks[LIMIT_ASKS_LINK];
@@ -164,6 +166,10 @@ void mesh_close_link(struct mesh *m, uint64_t now_ms, struct mesh_link *k,
 /* Keep a refusal by us for status. */
 void mesh_note_refusal(struct mesh *m, uint64_t now_ms, uint32_t member,
 		       enum err why, bool by_peer);
+/* Something that does not verify came on @k. Checking costs, so that a link
+ * on which it happens too often is closed; check k->closing afterwards. */
+void mesh_strike(struct mesh *m, uint64_t now_ms, struct mesh_link *k,
+		 enum err why);
 void mesh_arm(struct mesh *m, uint64_t at_ms);
 uint64_t mesh_new_id(struct mesh *m);
 struct arena *mesh_scratch(struct mesh *m); /* emptied */

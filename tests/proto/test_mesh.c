@@ -764,6 +764,31 @@ static void a_note_that_does_not_verify_is_a_refusal(void **state)
 	buf_free(&note);
 }
 
+static void too_much_that_does_not_verify_ends_the_link(void **state)
+{
+	struct world *w = *state;
+	struct message_head head = { slice_str(w->node[0].origin),
+				     9,
+				     { NULL, 0 } };
+	struct message m = { .type = MSG_HEADS };
+	struct buf note;
+
+	start_all(w);
+	linked(w, 0, 1);
+	note_of(&w->node[0], 9, &note);
+	note.p[note.n - 8] ^= 1;
+	head.note = buf_slice(&note);
+	m.heads.log_count = 1;
+	m.heads.logs = &head;
+	for (uint32_t i = 0; i < MESH_STRIKES_MAX; i++)
+		inject(w, 0, 1, m);
+	assert_false(w->node[1].end[0].closed);
+	inject(w, 0, 1, m);
+	assert_true(w->node[1].end[0].closed);
+	assert_int_equal(w->node[1].end[0].why, ERR_INVALID);
+	buf_free(&note);
+}
+
 static void a_congested_link_is_served_later(void **state)
 {
 	struct world *w = *state;
@@ -1516,6 +1541,7 @@ int main(void)
 		TEST(an_own_full_disk_is_nobodys_fault),
 		TEST(more_than_was_granted_ends_the_link),
 		TEST(a_note_that_does_not_verify_is_a_refusal),
+		TEST(too_much_that_does_not_verify_ends_the_link),
 		TEST(a_congested_link_is_served_later),
 		TEST(one_read_at_a_time_on_a_link),
 		TEST(a_read_for_a_job_that_is_gone_is_not_sent),
