@@ -13,7 +13,8 @@
 
 /* ---- Output ----------------------------------------------------------- */
 
-static void put_format(struct buf *b, const char *format, va_list ap)
+__attribute__((format(printf, 2, 0))) static void
+put_format(struct buf *b, const char *format, va_list ap)
 {
 	va_list again;
 	va_copy(again, ap);
@@ -130,7 +131,8 @@ void cmd_out_text(struct cmd *c, struct slice s)
 	buf_free(&b);
 }
 
-static void put_message(struct cmd *c, const char *format, va_list ap)
+__attribute__((format(printf, 2, 0))) static void
+put_message(struct cmd *c, const char *format, va_list ap)
 {
 	struct buf raw, line;
 	buf_init(&raw, MESSAGE_BYTES_MAX);
