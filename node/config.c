@@ -170,7 +170,8 @@ struct complaint {
 	unsigned line, column;
 };
 
-static void on_log(cyaml_log_t level, void *arg, const char *format, va_list ap)
+__attribute__((format(printf, 3, 0))) static void
+on_log(cyaml_log_t level, void *arg, const char *format, va_list ap)
 {
 	struct complaint *c = arg;
 	char text[256];
