@@ -19,9 +19,8 @@
 
 #include "node/cmds.h"
 #include "node/disk.h"
+#include "node/own_card.h"
 #include "node/sample.h"
-#include "proto/roster.h"
-#include "proto/text.h"
 
 #define WHY_BYTES 65536u
 #define CONFIG_TEXT_BYTES (1u << 20)
@@ -98,69 +97,6 @@ static enum err write_config(struct init *in)
 	enum err e = disk_write_new(path, 0600, buf_slice(&text), &in->why);
 	buf_free(&text);
 	free(path);
-	return e;
-}
-
-/* ---- The card --------------------------------------------------------- */
-
-struct card_job {
-	struct writer_job job;
-	struct slice note;
-	const char *why;
-};
-
-static enum err apply_card(struct writer_job *job, struct writer_txn *t)
-{
-	struct card_job *j = (struct card_job *)(void *)job;
-	return writer_put_card(t, j->note, &j->why);
-}
-
-static void put_card(const struct home *h, struct buf *note)
-{
-	struct descriptor_log log = { .origin = slice_str(h->origin),
-				      .key = h->keys.log.key,
-				      .to = UINT64_MAX };
-	const char *contact = h->config.contact ? h->config.contact : "";
-	struct descriptor d = {
-		.member = slice_str(h->config.member),
-		.name = slice_str(h->config.name),
-		.country = slice_str(h->config.country),
-		.contact = slice_str(contact),
-		.version = 1,
-		.log_count = 1,
-		.pin_count = 1,
-		.endpoint_count = 1,
-		.logs = &log,
-		.witness = h->keys.witness.key,
-		.pins = { h->keys.tls_spki },
-		.endpoints = { slice_str(h->config.endpoint) },
-		.governance = h->keys.governance.key,
-	};
-	struct buf text;
-	buf_init(&text, LIMIT_NOTE_BYTES);
-	descriptor_put(&d, &text);
-	buf_put(note, buf_slice(&text));
-	buf_put_u8(note, '\n');
-	note_sign(&h->keys.governance.key, h->keys.governance.secret,
-		  buf_slice(&text), 0, note);
-	buf_free(&text);
-}
-
-static enum err keep_card(struct init *in, struct home *h)
-{
-	struct buf note;
-	buf_init(&note, LIMIT_NOTE_BYTES);
-	put_card(h, &note);
-	struct card_job j = { .job.apply = apply_card,
-			      .job.records = 1,
-			      .job.bytes = note.n,
-			      .note = buf_slice(&note),
-			      .why = "" };
-	enum err e = note.err ? note.err : writer_run(h->writer, &j.job);
-	if (e)
-		say(&in->why, "the card cannot be made: %s",
-		    *j.why ? j.why : err_text(e));
-	buf_free(&note);
 	return e;
 }
 
@@ -270,7 +206,7 @@ static enum err make_node(struct init *in, struct home *h)
 	if (!e)
 		e = home_open(&(struct home_options){ .dir = in->aside }, h,
 			      &in->why);
-	return e ? e : keep_card(in, h);
+	return e ? e : own_card_make(h, &in->why);
 }
 
 /* ---- Telling ---------------------------------------------------------- */

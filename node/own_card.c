@@ -71,11 +71,35 @@ static enum err sign(const struct home *h, struct descriptor *d,
 		  buf_slice(&text), 0, &p.note);
 	err = p.note.err != ERR_OK ? p.note.err : writer_run(h->writer, &p.job);
 	if (err != ERR_OK)
-		say(why, "; a new card was not accepted: %s",
+		say(why, "%sa new card was not accepted: %s",
+		    why->n > 0 ? "; " : "",
 		    p.why[0] != '\0' ? p.why : err_text(err));
 	buf_free(&text);
 	buf_free(&p.note);
 	return err;
+}
+
+enum err own_card_make(const struct home *h, struct buf *why)
+{
+	struct descriptor_log log = { .origin = slice_str(h->origin),
+				      .key = h->keys.log.key,
+				      .to = UINT64_MAX };
+	struct descriptor d = {
+		.member = slice_str(h->config.member),
+		.name = slice_str(h->config.name),
+		.country = slice_str(h->config.country),
+		.contact = text_or_empty(h->config.contact),
+		.log_count = 1,
+		.pin_count = 1,
+		.endpoint_count = 1,
+		.logs = &log,
+		.witness = h->keys.witness.key,
+		.pins = { h->keys.tls_spki },
+		.endpoints = { slice_str(h->config.endpoint) },
+		.governance = h->keys.governance.key,
+	};
+
+	return sign(h, &d, why);
 }
 
 enum err own_card_check(const struct home *h, bool *changed, struct buf *why)

@@ -10,6 +10,9 @@
 
 #include "node/home.h"
 
+/* Sign and keep version 1, for a home that `init` has just made. Errors of the
+ * writer; @why. */
+WARN_UNUSED enum err own_card_make(const struct home *h, struct buf *why);
 /* Compare, and sign and keep a new version when something differs. ERR_OK: it
  * fits now (*changed tells whether a new one was signed); ERR_DENIED: it
  * differs and the governance key is not here; ERR_NOT_FOUND: there is no card
