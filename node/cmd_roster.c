@@ -5,13 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "node/alliance.h"
+#include "node/alliance_show.h"
 #include "node/cmds.h"
 #include "node/disk.h"
-#include "proto/text.h"
 
 #define EXPECT_MAX 64
-#define FINGERPRINT_BYTES 80u
 #define WHY_BYTES 65536u
 
 struct call {
@@ -27,37 +25,6 @@ struct call {
 
 /* ---- Fingerprints ----------------------------------------------------- */
 
-static void put_fingerprint(char out[FINGERPRINT_BYTES],
-			    const struct note_key *k)
-{
-	struct buf b;
-	buf_init(&b, FINGERPRINT_BYTES - 1);
-	note_key_fingerprint(k, &b);
-	snprintf(out, FINGERPRINT_BYTES, "%.*s", (int)b.n, (const char *)b.p);
-	buf_free(&b);
-}
-
-/* The same digits, whatever stands between them and in whatever case: it is
- * typed from a telephone call. */
-static bool is_same_fingerprint(const char *typed, const char *real)
-{
-	for (;;) {
-		while (*typed == '-' || *typed == ' ' || *typed == ':')
-			typed++;
-		while (*real == '-')
-			real++;
-		char t = *typed >= 'A' && *typed <= 'F'
-				 ? (char)(*typed + 'a' - 'A')
-				 : *typed;
-		if (t != *real)
-			return false;
-		if (t == '\0')
-			return true;
-		typed++;
-		real++;
-	}
-}
-
 static int check_expected(struct call *k)
 {
 	char real[FINGERPRINT_BYTES];
@@ -65,8 +32,8 @@ static int check_expected(struct call *k)
 	for (size_t i = 0; i < k->expect_count; i++) {
 		const struct roster_member *who = NULL;
 		for (uint32_t j = 0; j < r->member_count && !who; j++) {
-			put_fingerprint(real, &r->members[j].governance);
-			if (is_same_fingerprint(k->expect[i], real))
+			fingerprint_put(real, &r->members[j].governance);
+			if (fingerprint_is(k->expect[i], real))
 				who = &r->members[j];
 		}
 		if (who == NULL) {
@@ -81,133 +48,6 @@ static int check_expected(struct call *k)
 			(const char *)who->name.p);
 	}
 	return EXIT_OK;
-}
-
-/* ---- Showing ---------------------------------------------------------- */
-
-static const char *state_name(enum member_state s)
-{
-	switch (s) {
-	case MEMBER_ACTIVE:
-		return "active";
-	case MEMBER_LEARNER:
-		return "learner";
-	case MEMBER_REMOVED:
-		break;
-	}
-	return "removed";
-}
-
-static void tell_members(struct call *k, const struct alliance *a)
-{
-	const struct roster *r = &a->roster;
-	struct buf b;
-	char print[FINGERPRINT_BYTES];
-	buf_init(&b, WHY_BYTES * 4);
-	say(&b,
-	    "alliance %.*s, version %llu, %u members, a change needs %u "
-	    "signatures",
-	    (int)r->alliance.n, (const char *)r->alliance.p,
-	    (unsigned long long)r->version, (unsigned)r->member_count,
-	    (unsigned)r->threshold);
-	for (uint32_t i = 0; i < r->member_count; i++) {
-		const struct roster_member *m = &r->members[i];
-		put_fingerprint(print, &m->governance);
-		say(&b, "\n  %-24.*s %s%s", (int)m->name.n,
-		    (const char *)m->name.p, print,
-		    roster_is_signed_by(r, m) ? "  signed" : "");
-	}
-	say(&b, "\ncompare each fingerprint with its member, by telephone or "
-		"in person");
-	cmd_msg(k->c, "%.*s", (int)b.n, (const char *)b.p);
-	buf_free(&b);
-}
-
-static void show_table(struct call *k, const struct alliance *a)
-{
-	static const char *const heads[] = {
-		"MEMBER", "STATE", "SIGNED", "NAME", "ENDPOINT", "FINGERPRINT"
-	};
-	const struct roster *r = &a->roster;
-	char print[FINGERPRINT_BYTES];
-	struct cmd_table_out *t = table_open(heads, 6);
-	for (uint32_t i = 0; i < r->member_count; i++) {
-		const struct roster_member *m = &r->members[i];
-		const struct descriptor *d = alliance_card(a, m->name);
-		struct slice at = d && d->endpoint_count ? d->endpoints[0]
-							 : slice_str("-");
-		struct slice name = d ? d->name : slice_str("-");
-		put_fingerprint(print, &m->governance);
-		table_cell(t, "%.*s", (int)m->name.n, (const char *)m->name.p);
-		table_cell(t, "%s", state_name(m->state));
-		table_cell(t, "%s", roster_is_signed_by(r, m) ? "yes" : "no");
-		table_cell(t, "%.*s", (int)name.n, (const char *)name.p);
-		table_cell(t, "%.*s", (int)at.n, (const char *)at.p);
-		table_cell(t, "%s", print);
-	}
-	table_print(k->c, t);
-}
-
-static struct value json_member(const struct alliance *a, struct arena *arena,
-				const struct roster_member *m)
-{
-	char print[FINGERPRINT_BYTES];
-	const struct descriptor *d = alliance_card(a, m->name);
-	struct value v = cmd_map(arena, 6);
-	put_fingerprint(print, &m->governance);
-	cmd_set(&v, "member", value_str(m->name));
-	cmd_set(&v, "state", value_str(slice_str(state_name(m->state))));
-	cmd_set(&v, "signed", value_bool(roster_is_signed_by(&a->roster, m)));
-	cmd_set(&v, "fingerprint", cmd_str(arena, slice_str(print)));
-	if (d)
-		cmd_set(&v, "name", value_str(d->name));
-	if (d && d->endpoint_count)
-		cmd_set(&v, "endpoint", value_str(d->endpoints[0]));
-	return v;
-}
-
-static void show_json(struct call *k, const struct alliance *a)
-{
-	const struct roster *r = &a->roster;
-	struct arena arena;
-	struct buf hash;
-	struct value list;
-	arena_init(&arena, 8u << 20);
-	buf_init(&hash, 64);
-	text_put_hex(&hash, digest_slice(&r->hash));
-	struct value doc = cmd_map(&arena, 7);
-	cmd_set(&doc, "v", value_uint(1));
-	cmd_set(&doc, "alliance", value_str(r->alliance));
-	cmd_set(&doc, "version", value_uint(r->version));
-	cmd_set(&doc, "threshold", value_uint(r->threshold));
-	cmd_set(&doc, "hash", value_str(buf_slice(&hash)));
-	cmd_set(&doc, "complete", value_bool(alliance_is_complete(a, NULL)));
-	if (!value_array(&arena, r->member_count, &list)) {
-		for (uint32_t i = 0; i < r->member_count; i++)
-			list.items[i] = json_member(a, &arena, &r->members[i]);
-		cmd_set(&doc, "members", list);
-	}
-	cmd_out_json(k->c, &doc);
-	buf_free(&hash);
-	arena_free(&arena);
-}
-
-static void show_summary(struct call *k, const struct alliance *a)
-{
-	const struct roster *r = &a->roster;
-	struct buf missing;
-	buf_init(&missing, WHY_BYTES);
-	bool complete = alliance_is_complete(a, &missing);
-	cmd_out(k->c, "alliance   ");
-	cmd_out_text(k->c, r->alliance);
-	cmd_out(k->c, "\nversion    %llu\nthreshold  %u of %u\nsigned     %s",
-		(unsigned long long)r->version, (unsigned)r->threshold,
-		(unsigned)r->member_count,
-		complete ? "completely, ready to install" : "not yet: ");
-	if (!complete)
-		cmd_out_text(k->c, buf_slice(&missing));
-	cmd_out(k->c, "\n\n");
-	buf_free(&missing);
 }
 
 /* ---- Reading and writing files ---------------------------------------- */
@@ -255,7 +95,7 @@ static int give(struct call *k, const struct buf *made)
 	enum err e = alliance_parse(&a, buf_slice(made), &k->why);
 	if (!e) {
 		cmd_out_slice(k->c, buf_slice(made));
-		tell_members(k, &a);
+		alliance_tell(k->c, &a);
 	}
 	alliance_free(&a);
 	return e ? complain(k, e) : EXIT_OK;
@@ -347,10 +187,10 @@ static int show(struct call *k)
 	if (code)
 		return code;
 	if (k->c->json) {
-		show_json(k, &k->alliance);
+		alliance_show_json(k->c, &k->alliance);
 	} else {
-		show_summary(k, &k->alliance);
-		show_table(k, &k->alliance);
+		alliance_show_summary(k->c, &k->alliance);
+		alliance_show_table(k->c, &k->alliance);
 	}
 	return EXIT_OK;
 }
@@ -495,7 +335,7 @@ static int sign(struct call *k, bool again)
 	if (!code) {
 		struct alliance now = { 0 };
 		if (!alliance_parse(&now, buf_slice(&out), &k->why))
-			tell_members(k, &now);
+			alliance_tell(k->c, &now);
 		alliance_free(&now);
 	}
 	buf_free(&out);
@@ -600,7 +440,7 @@ static int install(struct call *k)
 		(unsigned long long)r->version, (unsigned)r->member_count,
 		again && !j.changed ? "installed already" : "installed");
 	if (k->c->json)
-		show_json(k, &k->alliance);
+		alliance_show_json(k->c, &k->alliance);
 	return EXIT_OK;
 }
 
