@@ -151,6 +151,7 @@ struct sim {
 	struct sim_conn conns[SIM_CONNS];
 	bool cut[SIM_NODES_MAX][SIM_NODES_MAX]; /* from, to */
 	bool forked[SIM_NODES_MAX]; /* logs, as planned */
+	bool truth; /* for a while nobody lies */
 	struct sim_record *records; /* all */
 	struct buf rosters[SIM_DOCS];
 	uint32_t roster_count;

@@ -9,7 +9,7 @@
 
 /* Helpers. */
 
-#define SEEDS 60u /* random histories in the ordinary run */
+#define SEEDS 200u /* random histories in the ordinary run */
 #define SEEDS_BUG 60u /* within which each planted bug must show */
 #define SOON_MS 2000u
 #define LONG_MS 120000u
