@@ -13,17 +13,13 @@
 
 static const char *state_text(const struct journal_entry *e, const char *tmp)
 {
-	char token[IMPORT_TOKEN_BYTES + 1] = "";
-
 	if (e->undone_by > 0)
 		return "undone";
 	if (e->state == JOURNAL_COMPLETE)
 		return "complete";
 	if (e->state == JOURNAL_STOPPED)
 		return "stopped";
-	if (e->token.n == IMPORT_TOKEN_BYTES)
-		memcpy(token, e->token.p, e->token.n);
-	return import_is_locked(tmp, token) ? "running" : "interrupted";
+	return import_is_running(tmp, e->token) ? "running" : "interrupted";
 }
 
 static struct value number(uint64_t v)
@@ -109,6 +105,7 @@ struct lister {
 	struct arena arena;
 	char *tmp; /* owned */
 	struct cmd_table_out *table; /* NULL with --json */
+	bool interrupted; /* one of those shown is */
 };
 
 static enum err list_one(struct lister *l, uint64_t n, const char *before)
@@ -124,6 +121,7 @@ static enum err list_one(struct lister *l, uint64_t n, const char *before)
 	if (err != ERR_OK)
 		return err;
 	state = state_text(&e, l->tmp);
+	l->interrupted = l->interrupted || strcmp(state, "interrupted") == 0;
 	if (l->table != NULL) {
 		put_row(l->table, &e, state);
 		return ERR_OK;
@@ -176,6 +174,9 @@ static int show(struct cmd *c, uint64_t from, bool only)
 		table_print(c, l.table);
 	else if (c->json && l.txn != NULL)
 		cmd_out(c, "]}\n");
+	if (l.interrupted)
+		cmd_msg(c, "to go on with what was interrupted, run the same "
+			   "command again: rows that are in stay as they are");
 	store_abort(l.txn);
 	arena_free(&l.arena);
 	free(l.tmp);

@@ -209,19 +209,19 @@ enum err import_tmp_dir(const struct home *h, char **out, struct buf *why)
 	return ERR_OK;
 }
 
-static int open_lock(const char *tmp, const char *name, int flags)
+static int open_lock(const char *tmp, int flags)
 {
 	char path[4096];
-	int n = snprintf(path, sizeof(path), "%s/%s.lock", tmp, name);
+	int n = snprintf(path, sizeof(path), "%s/writing.lock", tmp);
 
 	if (n < 0 || (size_t)n >= sizeof(path))
 		return -1;
 	return open(path, O_RDWR | O_CLOEXEC | flags, 0600);
 }
 
-int import_lock(const char *tmp, const char *name)
+int import_lock(const char *tmp)
 {
-	int fd = open_lock(tmp, name, O_CREAT);
+	int fd = open_lock(tmp, O_CREAT);
 
 	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
 		(void)close(fd);
@@ -230,26 +230,26 @@ int import_lock(const char *tmp, const char *name)
 	return fd;
 }
 
-bool import_is_locked(const char *tmp, const char *name)
+void import_lock_sign(int fd, struct slice token)
 {
-	int fd = open_lock(tmp, name, 0);
+	/* Only `import list` reads it; a failure makes it say interrupted. */
+	if (ftruncate(fd, 0) != 0 ||
+	    pwrite(fd, token.p, token.n, 0) != (ssize_t)token.n)
+		return;
+}
+
+bool import_is_running(const char *tmp, struct slice token)
+{
+	uint8_t signed_by[IMPORT_TOKEN_BYTES];
+	int fd = open_lock(tmp, 0);
 	bool locked;
+	ssize_t n;
 
 	if (fd < 0)
 		return false;
 	locked = flock(fd, LOCK_SH | LOCK_NB) != 0;
+	n = pread(fd, signed_by, sizeof(signed_by), 0);
 	(void)close(fd);
-	return locked;
-}
-
-void import_unlock(const char *tmp, const char *name, int fd)
-{
-	char path[4096];
-	int n = snprintf(path, sizeof(path), "%s/%s.lock", tmp, name);
-
-	if (fd < 0)
-		return;
-	if (n > 0 && (size_t)n < sizeof(path))
-		(void)unlink(path);
-	(void)close(fd);
+	return locked && n > 0 &&
+	       slice_equal(slice_of(signed_by, (size_t)n), token);
 }

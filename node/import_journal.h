@@ -13,7 +13,7 @@
 #define IMPORT_DOC_BYTES (8u << 20) /* of one entry */
 
 enum journal_state {
-	JOURNAL_RUNNING, /* or interrupted: import_journal_is_running */
+	JOURNAL_RUNNING, /* or interrupted: import_is_running */
 	JOURNAL_COMPLETE,
 	JOURNAL_STOPPED, /* by the user or an error; nothing is half done */
 };
@@ -54,12 +54,12 @@ WARN_UNUSED enum err import_journal_add(struct store_txn *t,
 /* DIR/data/tmp, made when it is not there. ERR_IO; @why. Give: free. */
 WARN_UNUSED enum err import_tmp_dir(const struct home *h, char **out,
 				    struct buf *why);
-/* Hold a lock named by @token as long as the import runs; the descriptor, or
- * -1. Closing it ends it. */
-int import_lock(const char *tmp, const char *name);
-/* Does somebody hold it? */
-bool import_is_locked(const char *tmp, const char *name);
-/* Give the lock up and remove its file. */
-void import_unlock(const char *tmp, const char *name, int fd);
+/* The lock under which records are compared and appended: the descriptor, or
+ * -1 when another has it. close() gives it up. */
+int import_lock(const char *tmp);
+/* Say who has the lock. */
+void import_lock_sign(int fd, struct slice token);
+/* Has the import of this token the lock? */
+bool import_is_running(const char *tmp, struct slice token);
 
 #endif /* NODE_IMPORT_JOURNAL_H */

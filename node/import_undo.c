@@ -14,6 +14,7 @@
 struct undo {
 	struct cmd *c;
 	bool check;
+	int lock; /* descriptor of the import lock, or -1 */
 	struct journal_entry entry; /* what is undone */
 	struct arena arena; /* holds the entry */
 	struct own own;
@@ -257,6 +258,7 @@ static enum err run(struct undo *u)
 		return ERR_LIMIT;
 	}
 	entry.undo_of = u->entry.number;
+	import_lock_sign(u->lock, entry.token);
 	u->run = import_run_open(u->c->home, &entry);
 	e = undo_all(u);
 	drained = import_run_drain(u->run);
@@ -304,7 +306,6 @@ static int tell(struct undo *u, enum err e)
 /* EXIT_OK when @u->entry may be undone; -1 when there is nothing to do. */
 static int look_up(struct undo *u, uint64_t number, const char *tmp)
 {
-	char token[IMPORT_TOKEN_BYTES + 1] = "";
 	enum err e = own_begin(&u->own);
 
 	if (e == ERR_OK)
@@ -323,9 +324,8 @@ static int look_up(struct undo *u, uint64_t number, const char *tmp)
 			number, u->entry.undone_by);
 		return -1;
 	}
-	if (u->entry.token.n == IMPORT_TOKEN_BYTES)
-		memcpy(token, u->entry.token.p, u->entry.token.n);
-	if (u->entry.state == JOURNAL_RUNNING && import_is_locked(tmp, token)) {
+	if (u->entry.state == JOURNAL_RUNNING &&
+	    import_is_running(tmp, u->entry.token)) {
 		cmd_msg(u->c, "import %" PRIu64 " is still running", number);
 		return EXIT_FAILED;
 	}
@@ -334,10 +334,9 @@ static int look_up(struct undo *u, uint64_t number, const char *tmp)
 
 int import_undo(struct cmd *c, uint64_t number, bool check)
 {
-	struct undo u = { .c = c, .check = check };
+	struct undo u = { .c = c, .check = check, .lock = -1 };
 	struct buf why;
 	char *tmp = NULL;
-	int writing = -1;
 	int code = EXIT_FAILED;
 
 	buf_init(&why, 4096);
@@ -352,14 +351,14 @@ int import_undo(struct cmd *c, uint64_t number, bool check)
 	if (code == -1)
 		code = tell(&u, ERR_OK);
 	else if (code == EXIT_OK && (check || import_may_sign(c))) {
-		writing = import_lock_writing(c, tmp);
-		code = writing < 0 ? EXIT_FAILED : tell(&u, run(&u));
+		u.lock = import_lock_writing(c, tmp);
+		code = u.lock < 0 ? EXIT_FAILED : tell(&u, run(&u));
 	} else if (code == EXIT_OK) {
 		code = EXIT_FAILED;
 	}
 out:
-	if (writing >= 0)
-		(void)close(writing);
+	if (u.lock >= 0)
+		(void)close(u.lock);
 	preparer_wipe(&u.preparer);
 	own_free(&u.own);
 	arena_free(&u.arena);

@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -64,13 +63,13 @@ bool import_may_sign(struct cmd *c)
 
 int import_lock_writing(struct cmd *c, const char *tmp)
 {
-	int fd = import_lock(tmp, "writing");
+	int fd = import_lock(tmp);
 
 	if (fd < 0)
 		cmd_msg(c, "waiting for another import to end");
 	while (fd < 0 && !cmd_is_cancelled(c)) {
 		pause_ms(POLL_MS);
-		fd = import_lock(tmp, "writing");
+		fd = import_lock(tmp);
 	}
 	return fd;
 }
@@ -423,9 +422,7 @@ bool import_write(struct import *im)
 	const struct home *h = im->c->home;
 	struct journal_entry entry;
 	struct arena a;
-	char token[IMPORT_TOKEN_BYTES + 1] = "";
 	int writing;
-	int lock;
 	bool ok;
 
 	im->exit = EXIT_FAILED;
@@ -439,8 +436,7 @@ bool import_write(struct import *im)
 	im->plan.writing = true;
 	arena_init(&a, ENTRY_ARENA_BYTES);
 	ok = import_entry(&entry, &a, im->plan.schema->plural, im->path);
-	memcpy(token, entry.token.p, entry.token.n);
-	lock = import_lock(im->tmp, token);
+	import_lock_sign(writing, entry.token);
 	w.run = import_run_open(h, &entry);
 	w.run->compare_audience = im->plan.audience_given;
 	for (size_t k = 0; k < IMPORT_SLICES; k++)
@@ -450,7 +446,6 @@ bool import_write(struct import *im)
 		preparer_wipe(&w.preparers[k]);
 	import_run_close(w.run);
 	import_learners_free(&w.learners);
-	import_unlock(im->tmp, token, lock);
 	(void)close(writing);
 	arena_free(&a);
 	return ok;

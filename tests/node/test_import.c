@@ -11,11 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "lib/counter.h"
 #include "node/cmds.h"
+#include "node/import_journal.h"
 #include "node/import_seen.h"
 #include "tests/lib/shared.h"
 #include "tests/lib/tmp.h"
@@ -706,6 +708,41 @@ an_interruption_changes_nothing_or_leaves_whole_batches(void **state)
 	nest_check(&d->nest, slice_str(d->nest.home.origin));
 }
 
+static enum err put_running(struct writer_txn *t, void *arg)
+{
+	return import_journal_put(writer_store(t), arg);
+}
+
+static void an_import_that_was_killed_is_shown_as_interrupted(void **state)
+{
+	struct counter *d = *state;
+	struct journal_entry e = { .state = JOURNAL_RUNNING,
+				   .kind = SLICE_LIT("offers"),
+				   .file = SLICE_LIT("o.csv"),
+				   .token = SLICE_LIT("0123456789abcdef") };
+	struct buf why;
+	char *tmp;
+	int fd;
+
+	buf_init(&why, 4096);
+	ok(nest_run(&d->nest, put_running, &e));
+	ok(import_tmp_dir(&d->nest.home, &tmp, &why));
+	expect(d, "list", EXIT_OK, "interrupted");
+	counter_told(&d->hands, "run the same command again");
+	fd = import_lock(tmp);
+	assert_true(fd >= 0);
+	expect(d, "list", EXIT_OK, "interrupted");
+	import_lock_sign(fd, e.token);
+	expect(d, "list", EXIT_OK, "running");
+	assert_int_equal(import_lock(tmp), -1);
+	assert_int_equal(import(d, "undo 1"), EXIT_FAILED);
+	counter_told(&d->hands, "import 1 is still running");
+	close(fd);
+	expect(d, "show 1", EXIT_OK, "interrupted");
+	free(tmp);
+	buf_free(&why);
+}
+
 /* ---- Statuses ------------------------------------------------------------- */
 
 static void a_status_needs_its_credential(void **state)
@@ -1008,6 +1045,7 @@ int main(void)
 		test(max_rejects_refuses_the_whole_file),
 		test(max_changed_refuses_the_whole_file),
 		test(an_interruption_changes_nothing_or_leaves_whole_batches),
+		test(an_import_that_was_killed_is_shown_as_interrupted),
 		test(a_status_needs_its_credential),
 		test(a_status_needs_its_reason),
 		test(another_audience_is_a_change),
