@@ -1,4 +1,4 @@
-#include "judge.h"
+#include "recognise_impl.h"
 
 /* The order of the grounds, PROTOCOL.md 12.2: gate, decision, rules,
  * agreements and policy, default; then limits. */

@@ -1,4 +1,4 @@
-#include "judge.h"
+#include "recognise_impl.h"
 
 #include <string.h>
 

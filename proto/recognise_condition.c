@@ -1,4 +1,4 @@
-#include "judge.h"
+#include "recognise_impl.h"
 
 /* Conditions of a rule on the courses it uses, PROTOCOL.md 12.5.4: each is
  * met, not met (the rule does not apply), or open where the facts do not

@@ -1,4 +1,4 @@
-#include "judge.h"
+#include "recognise_impl.h"
 
 /* Individual decisions, PROTOCOL.md 12.4: the most binding ground. One on
  * exactly these credentials, in force, last of its chain, answers. */

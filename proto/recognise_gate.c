@@ -1,4 +1,4 @@
-#include "judge.h"
+#include "recognise_impl.h"
 
 /* The gate, PROTOCOL.md 12.3: whether there is anything to recognise. What
  * fails here is not refused, it is not evaluable. */

@@ -1,4 +1,4 @@
-#include "judge.h"
+#include "recognise_impl.h"
 
 /* Limits of the policies in force, PROTOCOL.md 12.7: they apply to what
  * rules, agreements and policies give, never to decisions. One that bites

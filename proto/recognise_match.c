@@ -1,4 +1,4 @@
-#include "judge.h"
+#include "recognise_impl.h"
 
 /* One rule against the held courses, PROTOCOL.md 12.5: every test that needs
  * no other rule, in the order in which --explain names the first failure. */

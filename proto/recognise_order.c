@@ -1,4 +1,4 @@
-#include "judge.h"
+#include "recognise_impl.h"
 
 /* How rules stand to each other: which are superseded, which come first,
  * which say the same. PROTOCOL.md 12.5. */

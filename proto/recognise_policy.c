@@ -1,4 +1,4 @@
-#include "judge.h"
+#include "recognise_impl.h"
 
 /* Agreements and policies, PROTOCOL.md 12.6 and 12.7: standing clauses for
  * what no decision and no rule names, and limits on all but decisions. */

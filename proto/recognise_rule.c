@@ -1,4 +1,4 @@
-#include "judge.h"
+#include "recognise_impl.h"
 
 /* Rules against each other, PROTOCOL.md 12.5: what is superseded or denied
  * falls out, the rest is ordered, and what stands first applies, is left to

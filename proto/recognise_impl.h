@@ -4,8 +4,8 @@
  * which order, recognise_answer.c writes what came out. Everything lives in
  * the arena of the call. PROTOCOL.md 12.3 to 12.8. */
 
-#ifndef PROTO_JUDGE_H
-#define PROTO_JUDGE_H
+#ifndef PROTO_RECOGNISE_IMPL_H
+#define PROTO_RECOGNISE_IMPL_H
 
 #include "dec.h"
 #include "recognise.h"
@@ -288,4 +288,4 @@ bool unit_is_ects(struct slice unit);
 /* recognise_answer.c */
 WARN_UNUSED enum err judge_write(struct judge *j, struct buf *out);
 
-#endif /* PROTO_JUDGE_H */
+#endif /* PROTO_RECOGNISE_IMPL_H */
