@@ -243,6 +243,7 @@ static void every_minute(struct peers *p, uint64_t now)
 	uint32_t gone = store_check_readers(p->home->store);
 
 	p->minute_ms = now + PEERS_MINUTE_MS;
+	p->seek_ms = now;
 	if (gone > 0)
 		log_warn("node", "readers of processes that died count=%u",
 			 gone);
@@ -271,6 +272,10 @@ static void on_chores(void *arg)
 			p->cosign_ms = now + PEERS_COSIGN_MS;
 		if (now >= p->minute_ms)
 			every_minute(p, now);
+	}
+	if (p->seek_ms > 0 && now >= p->seek_ms) {
+		p->seek_ms = 0;
+		peer_seek(p);
 	}
 	loop_timer_set(p->chores, PEERS_CHORES_MS);
 }

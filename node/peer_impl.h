@@ -47,6 +47,7 @@ struct peer_log {
 	uint64_t heard_ms; /* saved, in the mesh's time */
 	uint64_t lag_since_ms; /* Unix; 0: nothing is needed */
 	uint64_t lag_size; /* size when that was looked at */
+	uint64_t seek_at; /* where to look for missing bodies next */
 };
 
 struct apply;
@@ -84,6 +85,9 @@ struct peers {
 	struct loop_timer *room; /* waiting is not empty */
 	uint64_t minute_ms, cosign_ms, heard_ms; /* next ones */
 	bool cosign_armed; /* chores come soon for it */
+	bool seeking, seek_again; /* missing bodies; another round then */
+	uint32_t seek_log; /* whose turn it is */
+	uint64_t seek_ms; /* a round is due then, 0: none */
 	bool stopping, stopped;
 	uint64_t stop_ms; /* links are cut then */
 	loop_cb *on_stopped;
@@ -134,5 +138,7 @@ void peer_read(struct peers *p, const struct mesh_out *out);
 void peer_check(struct peers *p, const struct mesh_out *out);
 void peer_read_bodies(struct peers *p, const struct mesh_out *out);
 void peer_read_doc(struct peers *p, const struct mesh_out *out);
+/* Look for missing bodies of all logs, and ask for them. */
+void peer_seek(struct peers *p);
 
 #endif /* NODE_PEER_IMPL_H */

@@ -193,6 +193,8 @@ void peer_live(struct peer_link *l)
 	if (!l->peer)
 		return;
 	peer_forget_trouble(l->p, l->member);
+	/* It may have what others had not; first it tells what it has. */
+	l->p->seek_ms = peers_now(l->p) + PEERS_CHORES_MS;
 	memcpy(name, info.name.p, info.name.n);
 	log_info(name, "up address=%s by=%s", link_address(l->link),
 		 link_is_dialled(l->link) ? "us" : "them");

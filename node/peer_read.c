@@ -28,6 +28,8 @@ struct reading {
 	struct head head;
 	struct slice origin, note;
 	struct message_fork fork;
+	uint64_t missing[LIMIT_BODIES], next;
+	uint32_t missing_count;
 };
 
 static struct reading *reading_open(struct peers *p, const struct mesh_out *out)
@@ -213,4 +215,69 @@ void peer_read_doc(struct peers *p, const struct mesh_out *out)
 	r->want_doc = *out->read_doc;
 	r->want_doc.member = keep(r, out->read_doc->member);
 	loop_work(p->loop, read_doc, on_doc, r);
+}
+
+/* Missing bodies. */
+
+static void seek(void *arg)
+{
+	struct reading *r = arg;
+	struct supply_missing w = { .origin = r->origin,
+				    .self = r->reader,
+				    .from = r->to,
+				    .max = LIMIT_BODIES };
+
+	r->result = supply_missing(&r->p->supply, &w, r->missing,
+				   &r->missing_count, &r->next);
+}
+
+static void seek_log(struct peers *p);
+
+static void on_sought(void *arg)
+{
+	struct reading *r = arg;
+	struct peers *p = r->p;
+	struct peer_log *l = &p->logs[r->log];
+	enum err asked = ERR_NOT_FOUND;
+
+	p->seeking = false;
+	if (r->result == ERR_OK && r->missing_count > 0 && !p->stopping)
+		asked = mesh_want_bodies(p->mesh, peers_now(p), r->log,
+					 r->missing, r->missing_count);
+	/* Those that nobody has now are looked for in the next round. */
+	if (r->result == ERR_OK && (r->missing_count == 0 || asked == ERR_OK))
+		l->seek_at = r->next;
+	/* More of this log, or the next one; else the round is over. */
+	if (r->result != ERR_OK || r->next == 0 || r->missing_count > 0)
+		p->seek_log++;
+	reading_close(r);
+	if (!p->stopping && p->seek_log < mesh_log_count(p->mesh)) {
+		seek_log(p);
+		return;
+	}
+	p->seek_log = 0;
+	if (p->seek_again)
+		peer_seek(p);
+}
+
+static void seek_log(struct peers *p)
+{
+	struct mesh_out none = { .log = p->seek_log, .link = MESH_NO_LINK };
+	struct mesh_log_info info;
+	struct reading *r;
+
+	p->seeking = true;
+	mesh_log_info(p->mesh, p->seek_log, &info);
+	r = reading_open(p, &none);
+	r->origin = keep(r, info.origin);
+	r->reader = keep(r, slice_str(p->home->config.member));
+	r->to = p->logs[p->seek_log].seek_at;
+	loop_work(p->loop, seek, on_sought, r);
+}
+
+void peer_seek(struct peers *p)
+{
+	p->seek_again = p->seeking;
+	if (!p->seeking && !p->stopping && mesh_log_count(p->mesh) > 0)
+		seek_log(p);
 }

@@ -328,20 +328,23 @@ void peer_apply(struct peers *p, const struct mesh_out *out)
 
 /* ---- other jobs ------------------------------------------------------------ */
 
+enum chore_kind {
+	CHORE_NOTE,
+	CHORE_FORK,
+	CHORE_BODIES,
+	CHORE_DOC,
+	CHORE_COSIGN,
+	CHORE_HEARD,
+};
+
 /* A job that owns its input, as bytes. */
 struct chore {
 	struct errand e;
-	enum {
-		CHORE_NOTE,
-		CHORE_FORK,
-		CHORE_BODIES,
-		CHORE_DOC,
-		CHORE_COSIGN,
-		CHORE_HEARD,
-	} what;
+	enum chore_kind what;
 	char origin[LIMIT_ORIGIN_BYTES + 1];
 	struct buf data; /* note, frame or document */
 	uint64_t unix_ms;
+	uint32_t count; /* of bodies */
 	uint64_t link, id; /* of a document */
 	enum doc_kind kind;
 	char why[160];
@@ -489,6 +492,9 @@ static void on_chore_told(struct loop_task *t)
 		log_error("node",
 			  "two signed histories of %s, the log is frozen",
 			  c->origin);
+	/* There may be more; from who had nothing nothing more is asked now. */
+	if (c->what == CHORE_BODIES && c->e.result == ERR_OK && c->count > 0)
+		peer_seek(p);
 	drop_chore(&c->e);
 	peers_run(p);
 	peer_pump(p);
@@ -503,7 +509,7 @@ static void on_chore_done(struct writer_job *job, enum err result)
 	post_back(e, on_chore_told);
 }
 
-static struct chore *chore_open(int what, struct slice origin)
+static struct chore *chore_open(enum chore_kind what, struct slice origin)
 {
 	struct chore *c = xcalloc(1, sizeof(*c));
 
@@ -554,6 +560,7 @@ void peer_keep_bodies(struct peers *p, const struct mesh_out *out)
 	struct chore *c = chore_open(CHORE_BODIES, out->origin);
 	struct message m = { .type = MSG_BODIES, .bodies = *out->bodies };
 
+	c->count = out->bodies->count;
 	put_document(c, &m);
 	chore_send(p, c);
 }

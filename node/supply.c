@@ -192,6 +192,56 @@ enum err supply_bodies(const struct supply *s,
 	return err;
 }
 
+/* ---- what is missing -------------------------------------------------------- */
+
+static enum err look(struct reading *r, uint64_t seq, bool *missing)
+{
+	struct record record;
+	struct leaf leaf;
+	enum err err = store_record_get(r->txn, r->log, seq, &record);
+
+	*missing = false;
+	if (err != ERR_OK || leaf_decode(record.leaf, &leaf) != ERR_OK ||
+	    !may_read(r, &leaf))
+		return err;
+	*missing = record.body.n == 0 ||
+		   (record.salt.n == 0 && vault_get(r->s->vault, r->log, seq,
+						    r->salt) == ERR_NOT_FOUND);
+	return ERR_OK;
+}
+
+enum err supply_missing(const struct supply *s, const struct supply_missing *w,
+			uint64_t *seqs, uint32_t *count, uint64_t *next)
+{
+	struct store_head head;
+	struct reading r;
+	uint64_t at = w->from, stop;
+	bool missing;
+	enum err err = begin(&r, s, w->origin);
+
+	*count = 0;
+	*next = 0;
+	if (err == ERR_OK)
+		err = store_head_get(r.txn, r.log, &head);
+	if (err == ERR_OK && head.missing == 0)
+		err = ERR_NOT_FOUND;
+	if (err != ERR_OK)
+		goto out;
+	set_reader(&r, w->self, w->origin);
+	stop = head.frontier.size;
+	if (at < stop && stop - at > SUPPLY_LOOK)
+		stop = at + SUPPLY_LOOK;
+	for (; at < stop && *count < w->max && err == ERR_OK; at++) {
+		err = look(&r, at, &missing);
+		if (err == ERR_OK && missing)
+			seqs[(*count)++] = at;
+	}
+	*next = at < head.frontier.size ? at : 0;
+out:
+	end(&r);
+	return err;
+}
+
 /* ---- documents ------------------------------------------------------------ */
 
 static enum err read_version(struct slice note, enum doc_kind kind,

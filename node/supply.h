@@ -42,6 +42,21 @@ WARN_UNUSED enum err supply_bodies(const struct supply *s,
 				   struct slice reader, struct arena *a,
 				   struct message_bodies *out);
 
+/* The next places of @origin from @from on whose body this node (@self) may
+ * hold and does not: at most @max into @seqs, after looking at no more than
+ * SUPPLY_LOOK records. *next is where to go on, 0: the end was reached.
+ * ERR_NOT_FOUND: nothing is missing in this log. */
+#define SUPPLY_LOOK 50000u
+struct supply_missing {
+	struct slice origin, self;
+	uint64_t from;
+	uint32_t max;
+};
+WARN_UNUSED enum err supply_missing(const struct supply *s,
+				    const struct supply_missing *w,
+				    uint64_t *seqs, uint32_t *count,
+				    uint64_t *next);
+
 /* The document asked for; its note is in @a, its version as the note says.
  * ERR_NOT_FOUND. */
 WARN_UNUSED enum err supply_doc(const struct supply *s,

@@ -155,6 +155,8 @@ static void on_info(const SSL *ssl, int where, int value)
 
 static void set_options(SSL_CTX *ctx)
 {
+	/* OpenSSL's macros cast const away. */
+	char groups[] = "X25519:P-256", sigalgs[] = "ed25519:ECDSA+SHA256";
 	long ok = 1;
 
 	ok &= SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION);
@@ -162,9 +164,9 @@ static void set_options(SSL_CTX *ctx)
 	ok &= SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256:"
 					    "TLS_AES_256_GCM_SHA384:"
 					    "TLS_CHACHA20_POLY1305_SHA256");
-	ok &= SSL_CTX_set1_groups_list(ctx, "X25519:P-256");
-	ok &= SSL_CTX_set1_sigalgs_list(ctx, "ed25519:ECDSA+SHA256");
-	ok &= SSL_CTX_set1_client_sigalgs_list(ctx, "ed25519:ECDSA+SHA256");
+	ok &= SSL_CTX_set1_groups_list(ctx, groups);
+	ok &= SSL_CTX_set1_sigalgs_list(ctx, sigalgs);
+	ok &= SSL_CTX_set1_client_sigalgs_list(ctx, sigalgs);
 	/* A resumed session would not be asked for its certificate. */
 	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION |
 					 SSL_OP_NO_RENEGOTIATION);

@@ -608,7 +608,7 @@ static void a_name_that_is_none_is_told(void **state)
 	fixture_close(&f);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_side_learns_the_other_key),
@@ -630,5 +630,7 @@ int main(void)
 		cmocka_unit_test(a_name_that_is_none_is_told),
 	};
 
+	if (argc > 1) /* only those that match, with * and ? */
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests_name("link", tests, NULL, NULL);
 }

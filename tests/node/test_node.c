@@ -354,6 +354,31 @@ static void a_large_log_is_caught_up_in_many_chunks(void **state)
 	town_close(&t);
 }
 
+static void bodies_that_are_missing_are_fetched(void **state)
+{
+	struct nest_chunk chunk;
+	struct arena arena;
+	struct town t;
+
+	(void)state;
+	town_open(&t, 2, 3000);
+	arena_init(&arena, 64u << 20);
+	nest_open(&t.nest[0]);
+	nest_open(&t.nest[1]);
+	nest_read(&t.nest[0], SLICE_LIT("a.example/symbolon/1"), 0, 3000, false,
+		  &arena, &chunk);
+	ok(nest_accept(&t.nest[1], &chunk));
+	nest_close(&t.nest[0]);
+	nest_close(&t.nest[1]);
+	arena_free(&arena);
+	start(&t, 1);
+	assert_int_equal(log_number(&t, 1, 0, "missing"), 3000);
+	assert_true(has_health(&t, 1, "S-MISSING-06"));
+	start(&t, 0);
+	await(log_number(&t, 1, 0, "missing") == 0);
+	town_close(&t);
+}
+
 /* ---- signing ------------------------------------------------------------------ */
 
 static void without_an_alliance_a_new_node_signs_at_once(void **state)
@@ -656,7 +681,7 @@ static void a_stop_is_quick_with_links_up(void **state)
 	town_close(&t);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
@@ -666,6 +691,7 @@ int main(void)
 		cmocka_unit_test(a_log_is_relayed_while_its_owner_is_away),
 		cmocka_unit_test(a_node_that_was_away_catches_up),
 		cmocka_unit_test(a_large_log_is_caught_up_in_many_chunks),
+		cmocka_unit_test(bodies_that_are_missing_are_fetched),
 		cmocka_unit_test(without_an_alliance_a_new_node_signs_at_once),
 		cmocka_unit_test(
 			an_old_copy_recovers_from_a_partner_before_it_signs),
@@ -683,5 +709,7 @@ int main(void)
 		cmocka_unit_test(a_stop_is_quick_with_links_up),
 	};
 
+	if (argc > 1) /* only those that match, with * and ? */
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests_name("node", tests, NULL, NULL);
 }

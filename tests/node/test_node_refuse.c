@@ -424,7 +424,7 @@ static void a_member_that_says_nothing_is_let_go(void **state)
 	tear_down(&f);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_key_in_no_card_is_refused_by_bye_and_listed),
@@ -438,5 +438,7 @@ int main(void)
 		cmocka_unit_test(a_member_that_says_nothing_is_let_go),
 	};
 
+	if (argc > 1) /* only those that match, with * and ? */
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests_name("node_refuse", tests, NULL, NULL);
 }
