@@ -24,9 +24,9 @@ struct facts {
 	uint32_t status_count;
 };
 
-static const struct slice domains[] = { SLICE_LIT("i.example") };
-static const struct slice names[] = { SLICE_LIT("A1"), SLICE_LIT("B2") };
-static const struct slice folded[] = { SLICE_LIT("a1"), SLICE_LIT("b2") };
+static const struct slice domains[] = { SLICE_INIT("i.example") };
+static const struct slice names[] = { SLICE_INIT("A1"), SLICE_INIT("B2") };
+static const struct slice folded[] = { SLICE_INIT("a1"), SLICE_INIT("b2") };
 
 static void check_question(struct slice in)
 {

@@ -225,32 +225,32 @@ static void every_prefix_and_every_twin_is_refused(void **state)
 {
 	/* by before as_of; v in two bytes; a key twice; something behind. */
 	static const struct slice twins[] = {
-		SLICE_LIT("\x83\xa2"
-			  "by\xa6"
-			  "hku.hk\xa5"
-			  "as_of\xaa"
-			  "2027-01-01\xa1v\x01"),
-		SLICE_LIT("\x83\xa2"
-			  "by\xa6"
-			  "hku.hk\xa5"
-			  "offer\xa8"
-			  "dtu.dk/1\xa1v\xcc\x01"),
-		SLICE_LIT("\x83\xa2"
-			  "by\xa6"
-			  "hku.hk\xa2"
-			  "by\xa6"
-			  "hku.hk\xa1v\x01"),
-		SLICE_LIT("\x83\xa2"
-			  "by\xa6"
-			  "hku.hk\xa5"
-			  "offer\xa8"
-			  "dtu.dk/1\xa1v\x01\x00"),
+		SLICE_INIT("\x83\xa2"
+			   "by\xa6"
+			   "hku.hk\xa5"
+			   "as_of\xaa"
+			   "2027-01-01\xa1v\x01"),
+		SLICE_INIT("\x83\xa2"
+			   "by\xa6"
+			   "hku.hk\xa5"
+			   "offer\xa8"
+			   "dtu.dk/1\xa1v\xcc\x01"),
+		SLICE_INIT("\x83\xa2"
+			   "by\xa6"
+			   "hku.hk\xa2"
+			   "by\xa6"
+			   "hku.hk\xa1v\x01"),
+		SLICE_INIT("\x83\xa2"
+			   "by\xa6"
+			   "hku.hk\xa5"
+			   "offer\xa8"
+			   "dtu.dk/1\xa1v\x01\x00"),
 	};
-	static const struct slice good = SLICE_LIT("\x83\xa2"
-						   "by\xa6"
-						   "hku.hk\xa5"
-						   "offer\xa8"
-						   "dtu.dk/1\xa1v\x01");
+	static const struct slice good = SLICE_INIT("\x83\xa2"
+						    "by\xa6"
+						    "hku.hk\xa5"
+						    "offer\xa8"
+						    "dtu.dk/1\xa1v\x01");
 	struct recognise_question q;
 
 	(void)state;
