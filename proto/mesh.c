@@ -6,7 +6,9 @@
 
 #define ARENA_BYTES (4u << 20) /* lists of one frame */
 #define SCRATCH_BYTES (1u << 20) /* one or two notes taken apart */
-#define LINK_OUT_BYTES (2u * LIMIT_FRAME_BYTES) /* made by one event */
+/* All answers that may be in flight, and whatever else one event makes. */
+#define LINK_OUT_BYTES                                                         \
+	(LIMIT_ASKS_LINK * LIMIT_ANSWER_BYTES + 2u * LIMIT_FRAME_BYTES)
 #define SLOT_BITS 10u /* of a link's number */
 
 static_assert(1u << SLOT_BITS == LIMIT_LINKS, "a link's number has its slot");

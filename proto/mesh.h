@@ -238,7 +238,8 @@ WARN_UNUSED bool mesh_read_done(struct mesh *m, uint64_t now_ms, uint64_t link,
  * look at the own data said the same, @f proves it; others: cannot tell. */
 void mesh_checked(struct mesh *m, uint64_t now_ms, uint32_t log, uint64_t id,
 		  enum err result, const struct message_fork *f);
-/* Send the answer to MESH_OUT_READ_BODIES. */
+/* Send the answer to MESH_OUT_READ_BODIES: bodies up to LIMIT_CHUNK_BYTES in
+ * all, at least one; the rest is left out and will be asked for again. */
 void mesh_bodies_done(struct mesh *m, uint64_t now_ms, uint64_t link,
 		      const struct message_bodies *b);
 /* Send the answer to MESH_OUT_READ_DOC; NULL: not held. */

@@ -267,6 +267,21 @@ void mesh_on_want_bodies(struct mesh *m, struct mesh_link *k,
 	out->read_bodies.reader = mesh_peer_name(m->peers[k->member]);
 }
 
+/* PROTOCOL.md 9.7: what does not fit is asked for again. */
+static uint32_t count_fitting(const struct message_bodies *b)
+{
+	size_t bytes = 0;
+	uint32_t n = 0;
+
+	while (n < b->count) {
+		bytes += b->bodies[n].body.n;
+		if (n > 0 && bytes > LIMIT_CHUNK_BYTES)
+			break;
+		n++;
+	}
+	return n;
+}
+
 void mesh_bodies_done(struct mesh *m, uint64_t now_ms, uint64_t link,
 		      const struct message_bodies *b)
 {
@@ -277,6 +292,7 @@ void mesh_bodies_done(struct mesh *m, uint64_t now_ms, uint64_t link,
 	if (k == NULL || !k->bodies_busy)
 		return;
 	k->bodies_busy = false;
+	msg.bodies.count = count_fitting(b);
 	mesh_send(m, k, &msg);
 }
 

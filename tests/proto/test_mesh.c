@@ -1284,6 +1284,36 @@ static void bodies_are_asked_of_one_after_the_other(void **state)
 			     ERR_BUSY);
 }
 
+static void bodies_that_do_not_fit_are_left_out(void **state)
+{
+	static uint8_t large[LIMIT_BODY_BYTES], salt[LIMIT_SALT_BYTES];
+	struct world *w = *state;
+	struct message_body list[100];
+	struct message_bodies b = { .count = 100, .bodies = list };
+	uint64_t seqs[] = { 1 };
+	struct arena a;
+
+	start_all(w);
+	hold(w, 0, 0, 200);
+	linked(w, 0, 1);
+	inject(w, 1, 0,
+	       (struct message){ .type = MSG_WANT_BODIES,
+				 .want_bodies = { slice_str(w->node[0].origin),
+						  1, seqs } });
+	for (uint64_t i = 0; i < 100; i++)
+		list[i] =
+			(struct message_body){ i, slice_of(salt, sizeof(salt)),
+					       slice_of(large, sizeof(large)) };
+	b.origin = slice_str(w->node[0].origin);
+	mesh_bodies_done(w->node[0].mesh, w->now_ms, w->node[0].end[1].link,
+			 &b);
+	drain(w, &w->node[0]);
+	arena_init(&a, 1u << 20);
+	assert_int_equal(sent(w, 0, 1, MSG_BODIES, &a).bodies.count,
+			 LIMIT_CHUNK_BYTES / LIMIT_BODY_BYTES);
+	arena_free(&a);
+}
+
 static void a_newer_roster_is_asked_for_and_a_bad_one_only_once(void **state)
 {
 	struct world *w = *state;
@@ -1562,6 +1592,7 @@ int main(void)
 		TEST(one_question_too_many_is_busy),
 		TEST(a_client_may_only_ask),
 		TEST(bodies_are_asked_of_one_after_the_other),
+		TEST(bodies_that_do_not_fit_are_left_out),
 		TEST(a_newer_roster_is_asked_for_and_a_bad_one_only_once),
 		TEST(a_card_that_the_other_has_not_is_not_asked_again),
 		TEST(a_document_that_does_not_come_is_given_up),
