@@ -6,11 +6,12 @@ Usage: tests/e2e/run.py [--binary FILE] [--fast-binary FILE] [--rounds N]
 
 Runs the tests whose file or function contains one of the NAMEs, all without.
 Prints each test's sentence; ends with "N passed, N failed, N skipped".
---fast-binary is used where the data is large. -j N is accepted: tests run one
-after the other, since they measure time and share two cores.
+--fast-binary is used where the data is large. -j N runs N tests at a time (2):
+they wait more than they compute, and none depends on being quick.
 """
 
 import argparse
+import concurrent.futures
 import glob
 import importlib
 import os
@@ -24,6 +25,8 @@ sys.dont_write_bytecode = True
 
 import lib  # noqa: E402
 
+LABS = set()  # of the tests that run now
+
 
 def arguments():
     p = argparse.ArgumentParser()
@@ -34,7 +37,7 @@ def arguments():
     p.add_argument("--keep", action="store_true",
                    help="keep the directories of failed tests")
     p.add_argument("--list", action="store_true")
-    p.add_argument("-j", type=int, default=1)
+    p.add_argument("-j", type=int, default=2)
     p.add_argument("names", nargs="*")
     return p.parse_args()
 
@@ -60,6 +63,7 @@ def run_one(options, module, name, function, fast):
     sentence = f"{module}: {name.replace('_', ' ')}"
     start = time.monotonic()
     lab = lib.Lab(options, fast)
+    LABS.add(lab)
     outcome, detail = "ok", ""
     try:
         function(lab)
@@ -74,21 +78,30 @@ def run_one(options, module, name, function, fast):
         detail = f"{text or traceback.format_exc()}\nat\n{steps}\n{lab.logs()}"
     finally:
         keep = options.keep and outcome == "FAILED"
+        LABS.discard(lab)
         lab.close(keep)
         if keep:
             detail += f"\nkept: {lab.top}"
     seconds = time.monotonic() - start
-    print(f"{outcome:8} {sentence} ({seconds:.1f} s)", flush=True)
+    text = f"{outcome:8} {sentence} ({seconds:.1f} s)"
     if detail:
-        print(detail if outcome == "skipped" else
-              "    " + detail.replace("\n", "\n    "), flush=True)
+        text += "\n" + (detail if outcome == "skipped" else
+                        "    " + detail.replace("\n", "\n    "))
+    print(text, flush=True)
     return outcome
+
+
+def end_all(*_):
+    """Ended from outside, the tests still end their nodes."""
+    for lab in list(LABS):
+        lab.close()
+    os._exit(143)
 
 
 def main():
     options = arguments()
-    # Ended from outside, a test still ends its nodes.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, end_all)
+    signal.signal(signal.SIGINT, end_all)
     counts = {"ok": 0, "FAILED": 0, "skipped": 0}
     chosen = [t for t in tests() if wanted(options, t[0], t[1])]
     if options.list:
@@ -96,8 +109,9 @@ def main():
             print(f"{module}/{name}")
         return 0
     print(f"seed {options.seed}", flush=True)
-    for t in chosen:
-        counts[run_one(options, *t)] += 1
+    with concurrent.futures.ThreadPoolExecutor(max(1, options.j)) as pool:
+        for outcome in pool.map(lambda t: run_one(options, *t), chosen):
+            counts[outcome] += 1
     print(f"{counts['ok']} passed, {counts['FAILED']} failed, "
           f"{counts['skipped']} skipped")
     return 1 if counts["FAILED"] else 0
