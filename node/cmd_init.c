@@ -5,7 +5,7 @@
  * All is made in DIR/.init. keys and data move out first, symbolon.yaml last:
  * with it DIR is a node. An init that failed removes .init; one that was
  * killed is recognised by what is left in .init, and only what it had moved
- * out itself is removed by the next. PROTOCOL.md 15.6. */
+ * out itself is removed by the next. */
 
 #include <errno.h>
 #include <fcntl.h>

@@ -255,7 +255,7 @@ static enum err check_own(struct call *k)
 }
 
 /* One vote a member and version: which roster of a version was signed is
- * kept before the signature leaves. PROTOCOL.md 8.3. */
+ * kept before the signature leaves. DECISIONS.md 12. */
 struct vote_job {
 	struct writer_job job;
 	char name[48];
