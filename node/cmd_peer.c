@@ -135,19 +135,26 @@ static int print_test(struct cmd *c, struct slice doc)
 	return passed ? EXIT_OK : EXIT_WARNING;
 }
 
+static bool is_cancelled(void *arg)
+{
+	return cmd_is_cancelled(arg);
+}
+
 static int test(struct cmd *c)
 {
-	struct slice member;
+	struct peer_test_options o = { .home = c->home,
+				       .is_cancelled = is_cancelled,
+				       .arg = c };
 	struct buf out, why;
 	enum err err;
 	int code;
 
 	if (!cmd_operands(c, 2, 2))
 		return EXIT_USAGE;
-	member = slice_str(c->argv[2]);
+	o.member = slice_str(c->argv[2]);
 	buf_init(&out, NODE_DOC_BYTES_MAX);
 	buf_init(&why, WHY_BYTES);
-	err = peer_test(c->home, member, &out, &why);
+	err = peer_test(&o, &out, &why);
 	code = cmd_exit(err);
 	if (err == ERR_OK)
 		code = print_test(c, buf_slice(&out));
@@ -159,7 +166,7 @@ static int test(struct cmd *c)
 			why.n > 0 ? (const char *)why.p : err_text(err));
 	/* It answers: do not wait for the end of a pause. */
 	if (code == EXIT_OK && c->node != NULL)
-		node_dial_now(c->node, member);
+		node_dial_now(c->node, o.member);
 	buf_free(&why);
 	buf_free(&out);
 	return code;

@@ -681,13 +681,27 @@ enum err node_start(const struct node_options *o, struct node **out,
 	return ERR_OK;
 }
 
+static void run_silence(struct node *n, struct call *c)
+{
+	peers_ask_no_more(n->peers);
+	call_finish(c, ERR_OK);
+}
+
 void node_stop(struct node *n)
 {
+	struct call c;
+	enum err err;
+
 	if (n == NULL)
 		return;
 	pthread_mutex_lock(&n->lock);
 	n->stopping = true;
 	pthread_mutex_unlock(&n->lock);
+	/* Commands that wait for others' answers must not hold up the end. */
+	call_init(&c, n, run_silence);
+	err = call(&c);
+	assert(err == ERR_OK);
+	call_free(&c);
 	control_stop(n->control);
 	stop_loop(n);
 	node_free(n);

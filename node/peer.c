@@ -316,10 +316,10 @@ uint64_t peers_ask(struct peers *p, struct slice member, struct slice question,
 {
 	uint32_t index = mesh_find_member(p->mesh, member);
 	struct question *q;
-	enum err err = p->stopping ? ERR_SHUTDOWN : ERR_NOT_FOUND;
+	enum err err = p->silent ? ERR_SHUTDOWN : ERR_NOT_FOUND;
 	uint64_t id = ++p->next_question;
 
-	if (!p->stopping && index != UINT32_MAX)
+	if (!p->silent && index != UINT32_MAX)
 		err = mesh_ask(p->mesh, peers_now(p), index, id, question);
 	if (err != ERR_OK) {
 		cb(arg, err, slice_of(NULL, 0));
@@ -333,6 +333,18 @@ uint64_t peers_ask(struct peers *p, struct slice member, struct slice question,
 	p->questions = q;
 	peers_run(p);
 	return id;
+}
+
+void peers_ask_no_more(struct peers *p)
+{
+	struct question *q;
+
+	p->silent = true;
+	while ((q = p->questions) != NULL) {
+		p->questions = q->next;
+		q->cb(q->arg, ERR_SHUTDOWN, slice_of(NULL, 0));
+		free(q);
+	}
 }
 
 void peers_ask_cancel(struct peers *p, uint64_t ask)
@@ -581,18 +593,6 @@ void peers_check_stopped(struct peers *p)
 		finish(p);
 }
 
-/* Those that ask are told; what others asked is not answered any more. */
-static void drop_questions(struct peers *p)
-{
-	struct question *q;
-
-	while ((q = p->questions) != NULL) {
-		p->questions = q->next;
-		q->cb(q->arg, ERR_SHUTDOWN, slice_of(NULL, 0));
-		free(q);
-	}
-}
-
 void peers_stop(struct peers *p, loop_cb *done, void *arg)
 {
 	p->stopping = true;
@@ -608,7 +608,7 @@ void peers_stop(struct peers *p, loop_cb *done, void *arg)
 	p->listener = NULL;
 	mesh_shutdown(p->mesh, peers_now(p));
 	peers_run(p);
-	drop_questions(p);
+	peers_ask_no_more(p);
 	peer_drop_waiting(p);
 	for (struct peer_link *l = p->links; l != NULL; l = l->next)
 		link_close(l->link, ERR_SHUTDOWN, "the node is stopping");

@@ -55,6 +55,8 @@ void peers_set_tls(struct peers *p, struct tls_config *tls);
 typedef void peers_answer_cb(void *arg, enum err code, struct slice answer);
 uint64_t peers_ask(struct peers *p, struct slice member, struct slice question,
 		   peers_answer_cb *cb, void *arg);
+/* Answer all that is asked, and will be, with ERR_SHUTDOWN. */
+void peers_ask_no_more(struct peers *p);
 /* Forget it: @cb is not called any more. */
 void peers_ask_cancel(struct peers *p, uint64_t ask);
 

@@ -88,6 +88,7 @@ struct peers {
 	bool seeking, seek_again; /* missing bodies; another round then */
 	uint32_t seek_log; /* whose turn it is */
 	uint64_t seek_ms; /* a round is due then, 0: none */
+	bool silent; /* asks nobody any more */
 	bool stopping, stopped;
 	uint64_t stop_ms; /* links are cut then */
 	loop_cb *on_stopped;

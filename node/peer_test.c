@@ -11,15 +11,18 @@
 
 #define ARENA_BYTES (1u << 20)
 #define STEPS_MAX 12u
+#define TIMER_MS 100u
 
 /* One test under way, on a loop of its own. */
 struct test {
+	const struct peer_test_options *o;
 	const struct home *home;
 	struct members *members; /* held */
 	const struct descriptor *card; /* of the member, or NULL */
 	struct slice member;
 	struct loop *loop;
-	struct loop_timer *timer;
+	struct loop_timer *timer; /* looks at the time and at the user */
+	uint64_t late_ms; /* the loop's time when it took too long */
 	struct tls_config *tls;
 	struct dial_result found;
 	uint32_t endpoint, address; /* next ones */
@@ -294,23 +297,32 @@ static void next_address(struct test *t)
 	}
 }
 
-static void on_late(void *arg)
+static void on_timer(void *arg)
 {
 	struct test *t = arg;
+	bool cancelled =
+		t->o->is_cancelled != NULL && t->o->is_cancelled(t->o->arg);
 
+	if (!cancelled && loop_now_ms(t->loop) < t->late_ms) {
+		loop_timer_set(t->timer, TIMER_MS);
+		return;
+	}
 	fail(t, t->said_tls ? PEER_STEP_HELLO : PEER_STEP_TCP, ERR_TIMEOUT,
-	     true, "no answer in time");
-	if (t->link != NULL)
-		link_abort(t->link, ERR_TIMEOUT, "no answer in time");
+	     true, cancelled ? "interrupted" : "no answer in time");
 	t->endpoint = t->card->endpoint_count;
 	t->found.count = 0;
+	if (t->link != NULL)
+		link_abort(t->link, ERR_TIMEOUT, t->text);
+	else
+		loop_timer_set(t->timer, TIMER_MS);
 }
 
 static void run(struct test *t)
 {
 	t->loop = loop_open();
-	t->timer = loop_timer_open(t->loop, on_late, t);
-	loop_timer_set(t->timer, PEER_TEST_MS);
+	t->timer = loop_timer_open(t->loop, on_timer, t);
+	t->late_ms = loop_now_ms(t->loop) + PEER_TEST_MS;
+	loop_timer_set(t->timer, TIMER_MS);
 	if (t->card == NULL || t->card->endpoint_count == 0) {
 		fail(t, PEER_STEP_CARD, ERR_NOT_FOUND, false, "");
 		give_up(t);
@@ -356,20 +368,21 @@ static enum err put_report(struct test *t, struct buf *out)
 	return value_encode(&v, out);
 }
 
-enum err peer_test(const struct home *h, struct slice member, struct buf *out,
+enum err peer_test(const struct peer_test_options *o, struct buf *out,
 		   struct buf *why)
 {
-	struct test t = { .home = h, .member = member };
+	const struct home *h = o->home;
+	struct test t = { .o = o, .home = h, .member = o->member };
 	enum err err = ERR_NOT_FOUND;
 
 	t.members = members_hold(h->members);
-	if (members_has(t.members, member))
+	if (members_has(t.members, o->member))
 		err = fill_hello(&t);
 	if (err == ERR_OK)
 		err = tls_config_open(h->keys.tls_cert_pem, h->keys.tls_key_pem,
 				      &t.tls, why);
 	if (err == ERR_OK) {
-		t.card = members_card(t.members, member);
+		t.card = members_card(t.members, o->member);
 		buf_init(&t.out, LIMIT_FRAME_BYTES);
 		arena_init(&t.arena, ARENA_BYTES);
 		arena_init(&t.frames, LIMIT_FRAME_BYTES);

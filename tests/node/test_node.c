@@ -379,6 +379,33 @@ static void bodies_that_are_missing_are_fetched(void **state)
 	town_close(&t);
 }
 
+static void
+a_question_goes_to_another_node_and_its_answer_comes_back(void **state)
+{
+	struct town t;
+	struct buf answer;
+
+	(void)state;
+	town_open(&t, 2, 1);
+	start(&t, 0);
+	buf_init(&answer, LIMIT_ANSWER_BYTES);
+	assert_int_equal(node_ask(t.node[0], SLICE_LIT("z.example"),
+				  SLICE_LIT("?"), 1000, &answer),
+			 ERR_NOT_FOUND);
+	assert_int_equal(node_ask(t.node[0], slice_str(names[1]),
+				  SLICE_LIT("?"), 1000, &answer),
+			 ERR_CLOSED);
+	start(&t, 1);
+	await(peer_is(&t, 0, 1, "state", "up"));
+	/* Not a question: the other node says so in a document. */
+	assert_int_equal(node_ask(t.node[0], slice_str(names[1]),
+				  SLICE_LIT("?"), 5000, &answer),
+			 ERR_MALFORMED);
+	assert_true(answer.n > 0);
+	buf_free(&answer);
+	town_close(&t);
+}
+
 /* ---- signing ------------------------------------------------------------------ */
 
 static void without_an_alliance_a_new_node_signs_at_once(void **state)
@@ -432,6 +459,7 @@ static void an_old_copy_recovers_from_a_partner_before_it_signs(void **state)
 /* The steps of `peer test`, as names; the last one's code. */
 static struct value report_of(struct town *t, size_t from, size_t to)
 {
+	struct peer_test_options o = { .home = NULL };
 	struct value v;
 	struct slice copy;
 	struct buf out, why;
@@ -439,8 +467,9 @@ static struct value report_of(struct town *t, size_t from, size_t to)
 	arena_reset(&t->arena);
 	buf_init(&out, NODE_DOC_BYTES_MAX);
 	buf_init(&why, 4096);
-	ok(peer_test(node_home(t->node[from]), slice_str(names[to]), &out,
-		     &why));
+	o.home = node_home(t->node[from]);
+	o.member = slice_str(names[to]);
+	ok(peer_test(&o, &out, &why));
 	ok(arena_copy(&t->arena, buf_slice(&out), &copy));
 	ok(value_decode(copy, &t->arena, &v));
 	buf_free(&out);
@@ -691,6 +720,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_log_is_relayed_while_its_owner_is_away),
 		cmocka_unit_test(a_node_that_was_away_catches_up),
 		cmocka_unit_test(a_large_log_is_caught_up_in_many_chunks),
+		cmocka_unit_test(
+			a_question_goes_to_another_node_and_its_answer_comes_back),
 		cmocka_unit_test(bodies_that_are_missing_are_fetched),
 		cmocka_unit_test(without_an_alliance_a_new_node_signs_at_once),
 		cmocka_unit_test(
