@@ -50,6 +50,7 @@
 #define LIMIT_CREDIT_LINK_BYTES (8u << 20)  /* granted and not yet received */
 #define LIMIT_LINKS 1024u                /* links, up or being set up */
 #define LIMIT_LINKS_NEW 64u              /* not yet authenticated */
+#define LIMIT_LINKS_MEMBER 64u /* of one member, clients included */
 #define LIMIT_HANDSHAKE_MS 10000u        /* from accept to HELLO */
 #define LIMIT_OUT_HIGH_BYTES (1u << 20)  /* stop reading from that peer */
 #define LIMIT_OUT_LOW_BYTES (256u << 10) /* and go on again */

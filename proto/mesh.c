@@ -386,6 +386,24 @@ static struct mesh_link *new_link(struct mesh *m, uint32_t slot,
 	return k;
 }
 
+static uint32_t count_links(const struct mesh *m, uint32_t member)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < LIMIT_LINKS; i++)
+		n += m->links[i] != NULL && m->links[i]->member == member;
+	return n;
+}
+
+/* May this member open a link? */
+static enum err admit(const struct mesh *m, uint32_t member)
+{
+	if (member == UINT32_MAX || m->peers[member]->self ||
+	    m->peers[member]->state == MEMBER_REMOVED)
+		return ERR_DENIED;
+	return count_links(m, member) < LIMIT_LINKS_MEMBER ? ERR_OK : ERR_BUSY;
+}
+
 uint64_t mesh_link_open(struct mesh *m, uint64_t now_ms,
 			const struct mesh_link_up *l)
 {
@@ -394,6 +412,7 @@ uint64_t mesh_link_open(struct mesh *m, uint64_t now_ms,
 	uint32_t slot = free_slot(m);
 	struct session_out out;
 	struct mesh_link *k;
+	enum err err;
 
 	if (l->dialled && member < m->peer_count)
 		m->peers[member]->dialling = false;
@@ -402,10 +421,10 @@ uint64_t mesh_link_open(struct mesh *m, uint64_t now_ms,
 			mesh_dial_later(m, now_ms, m->peers[member]);
 		return MESH_NO_LINK;
 	}
+	err = admit(m, member);
 	k = new_link(m, slot, l, member);
-	if (member == UINT32_MAX || m->peers[member]->self ||
-	    m->peers[member]->state == MEMBER_REMOVED)
-		mesh_close_link(m, now_ms, k, ERR_DENIED);
+	if (err != ERR_OK)
+		mesh_close_link(m, now_ms, k, err);
 	else
 		(void)step(m, k, ev, &out);
 	return k->id;

@@ -517,6 +517,23 @@ static void who_is_no_member_is_told_so(void **state)
 	assert_true(has_sent(w, 0, 0, MSG_BYE));
 }
 
+static void one_member_does_not_use_up_all_links(void **state)
+{
+	struct world *w = *state;
+	struct mesh_link_up up = { .member = SLICE_LIT("b.eu") };
+
+	start_all(w);
+	for (uint32_t i = 0; i < LIMIT_LINKS_MEMBER; i++) {
+		(void)mesh_link_open(w->node[0].mesh, w->now_ms, &up);
+		drain(w, &w->node[0]);
+		assert_false(w->node[0].end[0].closed);
+	}
+	(void)mesh_link_open(w->node[0].mesh, w->now_ms, &up);
+	drain(w, &w->node[0]);
+	assert_true(w->node[0].end[0].closed);
+	assert_int_equal(w->node[0].end[0].why, ERR_BUSY);
+}
+
 static void there_are_no_links_before_there_are_members(void **state)
 {
 	struct world *w = *state;
@@ -1557,6 +1574,7 @@ int main(void)
 		TEST(a_second_link_from_the_same_side_replaces_the_first),
 		TEST(another_alliance_is_refused_and_both_sides_know),
 		TEST(who_is_no_member_is_told_so),
+		TEST(one_member_does_not_use_up_all_links),
 		TEST(there_are_no_links_before_there_are_members),
 		TEST(a_removed_member_is_closed_at_once),
 		TEST(heads_beyond_the_final_one_are_not_wanted),
