@@ -99,9 +99,10 @@ static void town_open(struct town *t, size_t count, uint32_t records)
 	}
 }
 
-static void start(struct town *t, size_t i)
+static void start_with(struct town *t, size_t i, bool sign_alone)
 {
 	struct node_options o = { .dir = t->nest[i].dir,
+				  .sign_alone = sign_alone,
 				  .signing_wait_ms = 1500 };
 	struct buf why;
 
@@ -110,6 +111,11 @@ static void start(struct town *t, size_t i)
 	if (node_start(&o, &t->node[i], &why) != ERR_OK)
 		fail_msg("%s: %.*s", names[i], (int)why.n, (const char *)why.p);
 	buf_free(&why);
+}
+
+static void start(struct town *t, size_t i)
+{
+	start_with(t, i, false);
 }
 
 static void stop(struct town *t, size_t i)
@@ -454,6 +460,43 @@ static void an_old_copy_recovers_from_a_partner_before_it_signs(void **state)
 	free(old);
 }
 
+static void two_histories_are_proved_and_frozen_everywhere(void **state)
+{
+	struct town t;
+	char *old;
+
+	(void)state;
+	town_open(&t, 3, 10);
+	old = path_join(t.root, "old");
+	tmp_copy(t.nest[0].dir, old);
+	start(&t, 0);
+	start(&t, 1);
+	await(node_signing(t.node[0]) == SIGNING_ALLOWED);
+	ok(append(&t, 0, "one history"));
+	await(log_number(&t, 1, 0, "size") == 11);
+	stop(&t, 0);
+	stop(&t, 1);
+	/* The operator insists, although b could have told. */
+	free(t.nest[0].dir);
+	t.nest[0].dir = xstrdup(old);
+	start_with(&t, 0, true);
+	await(node_signing(t.node[0]) == SIGNING_ALLOWED);
+	ok(append(&t, 0, "another history"));
+	ok(append(&t, 0, "and more of it"));
+	start(&t, 1);
+	start(&t, 2);
+	for (size_t i = 0; i < 3; i++)
+		await(has_health(&t, i, "S-FORK-03"));
+	/* It stays so, and c hears of it from the others alone. */
+	stop(&t, 0);
+	stop(&t, 1);
+	start(&t, 1);
+	assert_true(has_health(&t, 1, "S-FORK-03"));
+	assert_int_equal(log_number(&t, 1, 0, "size"), 11);
+	town_close(&t);
+	free(old);
+}
+
 /* ---- refusals ------------------------------------------------------------------- */
 
 /* The steps of `peer test`, as names; the last one's code. */
@@ -726,6 +769,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(without_an_alliance_a_new_node_signs_at_once),
 		cmocka_unit_test(
 			an_old_copy_recovers_from_a_partner_before_it_signs),
+		cmocka_unit_test(
+			two_histories_are_proved_and_frozen_everywhere),
 		cmocka_unit_test(a_test_of_a_peer_passes_all_steps),
 		cmocka_unit_test(
 			a_test_of_a_node_that_is_down_names_the_connection),
