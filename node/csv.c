@@ -152,13 +152,13 @@ static struct slice unquote(struct csv *c, struct slice raw, size_t *at,
 
 static struct slice plain(struct csv *c, struct slice raw, size_t *at)
 {
-	size_t from = *at;
-	size_t i = from;
+	const uint8_t *from = raw.p + *at;
+	size_t left = raw.n - *at;
+	const uint8_t *end = left > 0 ? memchr(from, c->separator, left) : NULL;
+	size_t n = end != NULL ? (size_t)(end - from) : left;
 
-	while (i < raw.n && raw.p[i] != c->separator)
-		i++;
-	*at = i;
-	return slice_of(raw.p + from, i - from);
+	*at += n;
+	return slice_of(from, n);
 }
 
 static struct slice without_line_end(struct slice raw)

@@ -107,6 +107,7 @@ static bool plan(struct import *im)
 						      s->kind),
 		.undone = s->kind == KIND_CREDENTIAL && has_undone(im->c->home),
 	};
+	random_bytes(&p->key, sizeof(p->key));
 	buf_init(&today, sizeof(p->today) - 1);
 	text_put_date(&today, now_ms() / 1000);
 	memcpy(p->today, today.p, today.n);

@@ -44,7 +44,7 @@ struct import {
 	uint64_t rows; /* good and bad */
 	uint64_t counts[IMPORT_REJECTED + 1]; /* by state */
 	uint64_t bad_encoding, letters; /* rows */
-	struct digest seen; /* first reading */
+	struct import_key seen; /* first reading */
 	uint64_t warnings[WARNING_COUNT];
 	uint64_t number; /* in the journal; 0: nothing was written */
 	struct buf why; /* last message */

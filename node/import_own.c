@@ -125,9 +125,8 @@ static enum err confirm(struct own *o, const struct schema *s, struct slice id,
 	return e;
 }
 
-enum err own_newest(struct own *o, const struct schema *s, struct slice id,
-		    const uint8_t hash[STORE_HASH_BYTES],
-		    const uint8_t digest[16], struct own_hit *hit)
+enum err own_newest(struct own *o, const uint8_t hash[STORE_HASH_BYTES],
+		    struct own_entry *out)
 {
 	struct hits h;
 	enum err e;
@@ -141,12 +140,9 @@ enum err own_newest(struct own *o, const struct schema *s, struct slice id,
 		return e;
 	if (h.count == 0)
 		return ERR_NOT_FOUND;
-	hit->seq = h.entries[0].seq;
-	hit->same = digest != NULL && h.entries[0].value_bytes == 16 &&
-		    memcmp(h.entries[0].value, digest, 16) == 0;
-	if (hit->same)
-		return ERR_OK;
-	return own_search(o, s, id, true, UINT64_MAX, &hit->seq);
+	out->seq = h.entries[0].seq;
+	memcpy(out->digest, h.entries[0].value, sizeof(out->digest));
+	return ERR_OK;
 }
 
 enum err own_search(struct own *o, const struct schema *s, struct slice id,

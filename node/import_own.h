@@ -27,17 +27,15 @@ void own_end(struct own *o);
 void own_hash(struct own *o, const struct schema *s, struct slice id,
 	      uint8_t out[STORE_HASH_BYTES]);
 
-struct own_hit {
+/* The newest entry under this hash, which may be another id's. */
+struct own_entry {
 	uint64_t seq;
-	bool same; /* the body has the digest asked for */
+	uint8_t digest[16]; /* of the body */
 };
-/* The newest record of this id whose @hash is own_hash of it. @digest (may
- * be NULL): is its body this one? Opens bodies only when it is not.
- * ERR_NOT_FOUND: there is none; else the store's errors. */
-WARN_UNUSED enum err own_newest(struct own *o, const struct schema *s,
-				struct slice id,
+/* ERR_NOT_FOUND: there is none; else the store's errors. */
+WARN_UNUSED enum err own_newest(struct own *o,
 				const uint8_t hash[STORE_HASH_BYTES],
-				const uint8_t digest[16], struct own_hit *hit);
+				struct own_entry *out);
 /* The first or newest record of this id that is before @before. */
 WARN_UNUSED enum err own_search(struct own *o, const struct schema *s,
 				struct slice id, bool newest, uint64_t before,

@@ -162,10 +162,14 @@ static enum err parse_line(struct making *k)
 /* Bodies. */
 
 static enum err convert(struct making *k, const struct schema *s,
-			const struct row_plan *plan, const struct value *doc,
-			struct slice *out)
+			const struct value *doc, struct slice *out,
+			struct slice *id)
 {
 	struct import_maker *m = k->m;
+	bool learner = s != m->plan->schema;
+	const struct row_plan *plan = learner ? m->plan->subject : m->plan->row;
+	uint8_t **number =
+		learner ? &k->out->number_in_learner : &k->out->number_in_body;
 	enum err e;
 
 	buf_reset(&m->body);
@@ -178,40 +182,31 @@ static enum err convert(struct making *k, const struct schema *s,
 		return ERR_MALFORMED;
 	if (arena_copy(k->keep, buf_slice(&m->body), out) != ERR_OK)
 		return ERR_LIMIT;
-	return ERR_OK;
-}
-
-/* Where the 32 digits of a number stand in a canonical body. */
-static uint8_t *number_in(struct slice body, const char *field)
-{
-	struct slice text = dec_find_str(body, field);
-
-	if (text.n != NUMBER_BYTES)
-		return NULL;
+	*id = slice_sub(*out, m->x.id_at, m->x.id_bytes);
 	/* The body is the arena's, which is ours to write. */
-	return (uint8_t *)(uintptr_t)text.p;
+	*number = m->x.number_at > 0
+			  ? (uint8_t *)(uintptr_t)(out->p + m->x.number_at)
+			  : NULL;
+	return ERR_OK;
 }
 
 static enum err make_learner(struct making *k)
 {
+	const struct import_key *key = &k->m->plan->key;
 	const struct schema *s = schema_of(KIND_LEARNER);
-	const struct index_keys *keys = &k->m->own.home->index;
 	struct import_made *out = k->out;
 	const struct value *doc = NULL;
 	enum err e;
 
 	if (k->m->plan->format == IMPORT_NDJSON)
 		doc = value_get(&k->doc, "subject");
-	e = convert(k, s, k->m->plan->subject, doc, &out->learner);
+	e = convert(k, s, doc, &out->learner, &out->learner_id);
 	if (e == ERR_MALFORMED && doc != NULL)
 		complain_under(&k->c, "subject");
 	if (e != ERR_OK)
 		return e;
-	out->number_in_body = number_in(out->body, "learner");
-	out->number_in_learner = number_in(out->learner, "number");
-	index_body_digest(keys, dec_find_str(out->learner, "id"),
-			  out->person.b);
-	index_body_digest(keys, out->learner, out->content.b);
+	out->person = import_hash(key, out->learner_id);
+	out->content = import_hash(key, out->learner);
 	return ERR_OK;
 }
 
@@ -248,13 +243,25 @@ static enum err find_credential(struct making *k)
 	return ERR_MALFORMED;
 }
 
+/* The digits of a status's position are not in its body as text. */
+static enum err copy_id(struct making *k)
+{
+	uint8_t scratch[SCHEMA_SCRATCH_BYTES];
+	struct slice id;
+
+	if (k->out->id.n > 0)
+		return ERR_OK;
+	if (!schema_id(k->m->plan->schema->kind, k->out->body, scratch, &id))
+		return refuse(k, "no-id", "the record has no id", "");
+	return arena_copy(k->keep, id, &k->out->id);
+}
+
 static enum err make(struct making *k, const struct import_record *r)
 {
 	struct import_maker *m = k->m;
 	const struct schema *s = m->plan->schema;
 	struct import_made *out = k->out;
-	uint8_t scratch[SCHEMA_SCRATCH_BYTES];
-	struct slice id;
+	struct import_key content;
 	enum err e;
 
 	out->letters = !is_ascii(k->raw);
@@ -266,19 +273,16 @@ static enum err make(struct making *k, const struct import_record *r)
 	if (e == ERR_OK && s->kind == KIND_STATUS)
 		e = find_credential(k);
 	if (e == ERR_OK)
-		e = convert(k, s, m->plan->row, &k->doc, &out->body);
+		e = convert(k, s, &k->doc, &out->body, &out->id);
+	if (e == ERR_OK)
+		e = copy_id(k);
 	if (e == ERR_OK && s->kind == KIND_CREDENTIAL)
 		e = make_learner(k);
-	if (e != ERR_OK)
+	if (e != ERR_OK || (m->plan->writing && !m->plan->undone))
 		return e;
-	if (m->plan->writing && !m->plan->undone)
-		return ERR_OK;
-	if (!schema_id(s->kind, out->body, scratch, &id))
-		return refuse(k, "no-id", "the record has no id", "");
-	own_hash(&m->own, s, id, out->hash);
-	index_body_digest(&m->own.home->index, out->body, out->digest.b);
-	out->content_hash =
-		get_u64be(out->digest.b) ^ get_u64be(out->content.b);
+	own_hash(&m->own, s, out->id, out->hash);
+	content = import_hash(&m->plan->key, out->body);
+	out->content_hash = get_u64be(content.b) ^ get_u64be(out->content.b);
 	return ERR_OK;
 }
 
@@ -318,30 +322,28 @@ enum err import_make(struct import_maker *m, const struct import_record *r,
 enum err import_find_learner(struct import_maker *m, struct import_made *made)
 {
 	const struct schema *s = schema_of(KIND_LEARNER);
-	const struct index_keys *keys = &m->own.home->index;
-	struct slice id = dec_find_str(made->learner, "id");
-	struct own_hit hit;
 	uint8_t hash[STORE_HASH_BYTES];
-	uint8_t *digits;
-	struct slice body;
+	struct own_entry entry;
+	struct slice digits;
 	enum err e;
 
 	made->known = false;
-	own_hash(&m->own, s, id, hash);
-	/* Without a digest the body is opened: it holds the number. */
-	e = own_newest(&m->own, s, id, hash, NULL, &hit);
+	own_hash(&m->own, s, made->learner_id, hash);
+	e = own_newest(&m->own, hash, &entry);
+	/* Opened, for it holds the number. */
+	if (e == ERR_OK)
+		e = own_search(&m->own, s, made->learner_id, true, UINT64_MAX,
+			       &entry.seq);
 	if (e == ERR_NOT_FOUND)
 		return ERR_OK;
 	if (e != ERR_OK)
 		return e;
-	body = buf_slice(&m->own.body);
-	digits = number_in(body, "number");
-	if (digits == NULL ||
-	    !text_parse_hex(slice_of(digits, NUMBER_BYTES), made->number.b,
-			    sizeof(made->number.b)))
+	digits = dec_find_str(buf_slice(&m->own.body), "number");
+	if (digits.n != NUMBER_BYTES ||
+	    !text_parse_hex(digits, made->number.b, sizeof(made->number.b)))
 		return ERR_CORRUPT;
-	memcpy(digits, zeros, NUMBER_BYTES);
-	index_body_digest(keys, body, made->stored.b);
+	memcpy(m->own.body.p + (digits.p - m->own.body.p), zeros, NUMBER_BYTES);
+	made->stored = import_hash(&m->plan->key, buf_slice(&m->own.body));
 	made->known = true;
 	return ERR_OK;
 }
@@ -352,10 +354,8 @@ static enum err match_same(struct import_maker *m, struct import_made *made,
 			   uint64_t seq)
 {
 	const struct schema *s = m->plan->schema;
-	uint8_t scratch[SCHEMA_SCRATCH_BYTES];
 	struct slice state;
 	struct slice reason;
-	struct slice id;
 	uint64_t audience;
 	uint32_t kind;
 	enum err e = ERR_OK;
@@ -366,10 +366,9 @@ static enum err match_same(struct import_maker *m, struct import_made *made,
 		if (e == ERR_OK && audience != made->audience)
 			made->state = IMPORT_CHANGED;
 	}
-	if (e != ERR_OK || s->kind != KIND_CREDENTIAL || !m->plan->undone ||
-	    !schema_id(s->kind, made->body, scratch, &id))
+	if (e != ERR_OK || s->kind != KIND_CREDENTIAL || !m->plan->undone)
 		return e;
-	e = own_search(&m->own, s, id, false, UINT64_MAX, &seq);
+	e = own_search(&m->own, s, made->id, false, UINT64_MAX, &seq);
 	if (e == ERR_OK)
 		e = own_status(&m->own, seq, &state, &reason);
 	if (e == ERR_OK && slice_is(state, "revoked") &&
@@ -380,38 +379,47 @@ static enum err match_same(struct import_maker *m, struct import_made *made,
 	return e;
 }
 
-enum err import_match(struct import_maker *m, struct import_made *made)
+/* There is an entry under the id's hash. */
+static enum err match_entry(struct import_maker *m, struct import_made *made,
+			    const struct own_entry *entry)
 {
-	const struct schema *s = m->plan->schema;
-	uint8_t scratch[SCHEMA_SCRATCH_BYTES];
-	struct own_hit hit;
-	struct slice id;
-	enum err e = ERR_OK;
+	uint8_t digest[sizeof(entry->digest)];
+	uint64_t seq;
+	enum err e;
 
-	if (s->kind == KIND_CREDENTIAL) {
-		e = import_find_learner(m, made);
-		if (e == ERR_OK && made->known) {
-			import_set_number(made, &made->number);
-			index_body_digest(&m->own.home->index, made->body,
-					  made->digest.b);
-		}
-	}
-	if (e != ERR_OK || !schema_id(s->kind, made->body, scratch, &id))
-		return e;
-	e = own_newest(&m->own, s, id, made->hash, made->digest.b, &hit);
-	if (e == ERR_NOT_FOUND) {
+	made->state = IMPORT_CHANGED;
+	index_body_digest(&m->own.home->index, made->body, digest);
+	if (memcmp(digest, entry->digest, sizeof(digest)) != 0) {
+		/* It may be another id's. */
+		e = own_search(&m->own, m->plan->schema, made->id, true,
+			       UINT64_MAX, &seq);
+		if (e != ERR_NOT_FOUND)
+			return e;
 		made->state = IMPORT_NEW;
 		return ERR_OK;
 	}
-	if (e != ERR_OK)
-		return e;
-	made->state = IMPORT_CHANGED;
-	if (!hit.same)
-		return ERR_OK;
 	if (made->known &&
 	    memcmp(&made->stored, &made->content, sizeof(made->content)) != 0)
 		return ERR_OK;
-	return match_same(m, made, hit.seq);
+	return match_same(m, made, entry->seq);
+}
+
+enum err import_match(struct import_maker *m, struct import_made *made)
+{
+	const struct schema *s = m->plan->schema;
+	struct own_entry entry;
+	enum err e = ERR_OK;
+
+	if (s->kind == KIND_CREDENTIAL)
+		e = import_find_learner(m, made);
+	if (e == ERR_OK && made->known)
+		import_set_number(made, &made->number);
+	if (e == ERR_OK)
+		e = own_newest(&m->own, made->hash, &entry);
+	made->state = IMPORT_NEW;
+	if (e == ERR_NOT_FOUND)
+		return ERR_OK;
+	return e == ERR_OK ? match_entry(m, made, &entry) : e;
 }
 
 void import_set_number(struct import_made *made,

@@ -6,6 +6,7 @@
 #ifndef NODE_IMPORT_ROW_H
 #define NODE_IMPORT_ROW_H
 
+#include "node/import_hash.h"
 #include "node/import_own.h"
 #include "node/import_source.h"
 
@@ -24,6 +25,7 @@ struct import_plan {
 	bool audience_given; /* on the command line: differing ones change */
 	bool undone; /* some import of credentials was undone once */
 	bool writing; /* second reading: nothing is compared */
+	struct import_key key; /* of hashes that are not stored */
 };
 
 enum import_state {
@@ -33,27 +35,23 @@ enum import_state {
 	IMPORT_REJECTED,
 };
 
-/* A digest or number of 16 bytes. */
-struct import_key {
-	uint8_t b[16];
-};
-
 struct import_made {
 	enum import_state state;
 	bool letters; /* holds valid UTF-8 beyond ASCII */
 	const struct complaint *why; /* IMPORT_REJECTED */
 	struct slice body; /* in the arena that import_make was given */
 	uint64_t audience;
+	struct slice id; /* in the body; of a status its digits */
 	/* Only for comparing (import_plan.writing is false): */
 	uint8_t hash[STORE_HASH_BYTES]; /* of the id, as in by_id */
-	struct import_key digest; /* of the body */
 	uint64_t content_hash; /* of all that the row says */
 	/* Credentials only. The body's learner number and the learner body's
 	 * number are still zeros: import_set_number. */
 	struct slice learner; /* body */
+	struct slice learner_id; /* in it */
 	uint8_t *number_in_body; /* 32 digits each */
 	uint8_t *number_in_learner;
-	struct import_key person; /* digest of the learner's id */
+	struct import_key person; /* hash of the learner's id */
 	struct import_key content; /* of the learner body with zeros */
 	bool known; /* the learner is in the store: */
 	struct import_key number;
@@ -90,7 +88,7 @@ WARN_UNUSED enum err import_find_learner(struct import_maker *m,
  * and own_end. */
 WARN_UNUSED enum err import_match(struct import_maker *m,
 				  struct import_made *made);
-/* Put @number into both bodies; the digest is that of the old body. */
+/* Put @number into both bodies. */
 void import_set_number(struct import_made *made,
 		       const struct import_key *number);
 

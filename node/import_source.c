@@ -235,7 +235,6 @@ enum err import_source_next(struct import_source *s, struct import_batch *b,
 			    struct buf *why)
 {
 	struct import_record r;
-	struct digest part;
 	enum err e = ERR_OK;
 
 	buf_reset(&b->raw);
@@ -256,8 +255,8 @@ enum err import_source_next(struct import_source *s, struct import_batch *b,
 	}
 	if (e != ERR_OK && (e != ERR_NOT_FOUND || b->count == 0))
 		return e;
-	part = hash_bytes(buf_slice(&b->raw));
-	s->seen = hash_node(&s->seen, &part);
+	/* The hash so far is the key of the next. */
+	s->seen = import_hash(&s->seen, buf_slice(&b->raw));
 	return ERR_OK;
 }
 

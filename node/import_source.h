@@ -9,6 +9,7 @@
 
 #include "node/cmd.h"
 #include "node/csv.h"
+#include "node/import_hash.h"
 
 #define IMPORT_BATCH_RECORDS 4096u
 #define IMPORT_BATCH_BYTES (2u << 20) /* or so: at most one line more */
@@ -47,7 +48,7 @@ struct import_source {
 	bool ended; /* nothing to be read any more */
 	uint64_t line, row, index; /* of the next record */
 	uint64_t bytes; /* taken so far */
-	struct digest seen; /* over all batches, to compare two readings */
+	struct import_key seen; /* of all batches, to compare two readings */
 	bool bom; /* it begins with a byte order mark */
 	uint8_t separator; /* CSV */
 	struct buf header; /* CSV: the header's bytes; owned */

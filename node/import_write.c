@@ -392,7 +392,8 @@ static bool finish(struct writing *w, enum err e)
 	if (e == ERR_OK)
 		e = drained;
 	if (e == ERR_OK &&
-	    (!digest_equal(&im->seen, &im->source.seen) || w->bad > 0)) {
+	    (memcmp(&im->seen, &im->source.seen, sizeof(im->seen)) != 0 ||
+	     w->bad > 0)) {
 		buf_put_str(&im->why, im->path);
 		buf_put_str(&im->why, ": the file was changed while it was "
 				      "read");

@@ -125,6 +125,9 @@ struct schema_context {
 	struct slice number; /* for a FIELD_NUMBER that is FIELD_STORED */
 	uint64_t position; /* for a FIELD_POSITION that is FIELD_STORED */
 	uint64_t warnings[WARNING_COUNT];
+	/* Told by the last conversion, from the start of its body. */
+	uint32_t id_at, id_bytes; /* the text of the id; 0 bytes: none */
+	uint32_t number_at; /* the digits of @number; 0: none */
 };
 
 /* The tables. NULL when there is none. */

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "dec.h"
 #include "schema_text.h"
 #include "text.h"
 
@@ -321,6 +322,22 @@ static enum err without_notes(const struct value *doc, struct arena *a,
 	return ERR_OK;
 }
 
+/* What rows tell while they are written. */
+static void tell_marks(const struct schema *s, struct slice body,
+		       struct schema_context *x)
+{
+	struct slice id = dec_find_str(body, s->id);
+	struct slice digits = { NULL, 0 };
+
+	for (size_t i = 0; i < s->shape->count; i++) {
+		if (s->shape->fields[i].type == FIELD_NUMBER)
+			digits = dec_find_str(body, s->shape->fields[i].name);
+	}
+	x->id_at = id.n > 0 ? (uint32_t)(id.p - body.p) : 0;
+	x->id_bytes = (uint32_t)id.n;
+	x->number_at = digits.n > 0 ? (uint32_t)(digits.p - body.p) : 0;
+}
+
 enum err schema_from_value(const struct schema *s, const struct value *doc,
 			   struct schema_context *x, struct buf *out,
 			   struct complaint *c)
@@ -355,5 +372,6 @@ enum err schema_from_value(const struct schema *s, const struct value *doc,
 		out->n = start;
 		return ERR_MALFORMED;
 	}
+	tell_marks(s, slice_of(out->p + start, out->n - start), x);
 	return ERR_OK;
 }

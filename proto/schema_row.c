@@ -19,6 +19,7 @@ struct node {
 	struct slice key; /* name, or language within a map */
 	struct slice encoded; /* the key, as it goes into the body */
 	int column; /* of the cell, ABSENT, or unused */
+	bool is_id; /* the record's id, a text */
 	struct node *children; /* of an object or language map */
 	uint32_t count;
 };
@@ -260,6 +261,8 @@ static enum err plan_field(struct planner *k, struct node *n, uint32_t depth)
 	bool found = (f->flags & FIELD_STORED) != 0;
 
 	n->key = slice_str(f->name);
+	n->is_id = depth == 0 && f->type != FIELD_POSITION &&
+		   strcmp(f->name, p->schema->id) == 0;
 	n->column = ABSENT;
 	for (size_t i = 0; i < p->columns; i++) {
 		if (!leads(p, i, f, depth))
@@ -488,6 +491,7 @@ struct rower {
 	const struct slice *cells;
 	struct schema_context *x;
 	struct enc enc;
+	size_t start; /* of the body in the output */
 	struct complaint *c;
 };
 
@@ -577,6 +581,30 @@ static enum err put_list(struct rower *r, const struct node *n,
 	return e;
 }
 
+/* Where the last @n bytes written begin in the body. */
+static uint32_t mark(const struct rower *r, size_t n)
+{
+	const struct buf *out = r->enc.out;
+
+	return out->err == ERR_OK ? (uint32_t)(out->n - n - r->start) : 0;
+}
+
+static enum err put_id(struct rower *r, const struct node *n)
+{
+	struct value v;
+	enum err e = field_from_text(n->f, r->cells[n->column], true, r->x, &v,
+				     r->c);
+
+	if (e == ERR_OK)
+		e = check_input(r, n->f, v.s);
+	if (e != ERR_OK)
+		return at_column(r, n, e);
+	enc_str(&r->enc, v.s);
+	r->x->id_at = mark(r, v.s.n);
+	r->x->id_bytes = (uint32_t)v.s.n;
+	return ERR_OK;
+}
+
 static enum err missing_cell(struct rower *r, const struct node *n)
 {
 	complain(r->c, "missing-field", n->f->name,
@@ -623,10 +651,13 @@ static enum err put_node(struct rower *r, const struct node *n)
 	}
 	if (n->f->type == FIELD_NUMBER) {
 		enc_str(&r->enc, r->x->number);
+		r->x->number_at = mark(r, r->x->number.n);
 		return ERR_OK;
 	}
 	if (n->children != NULL)
 		return put_map(r, n);
+	if (n->is_id)
+		return put_id(r, n);
 	if ((n->f->flags & FIELD_IS_LIST) != 0)
 		return at_column(r, n, put_list(r, n, r->cells[n->column]));
 	return at_column(r, n, put_cell(r, n, r->cells[n->column]));
@@ -675,6 +706,9 @@ enum err schema_from_row(const struct row_plan *p, const struct slice *cells,
 	enum err e;
 
 	assert(out->err == ERR_OK);
+	r.start = start;
+	x->id_bytes = 0;
+	x->number_at = 0;
 	enc_init(&r.enc, out);
 	e = check_unnamed(&r);
 	if (e == ERR_OK)
