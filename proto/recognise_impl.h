@@ -285,6 +285,30 @@ uint64_t months_between(struct slice from, struct slice to);
 void judge_limits(struct judge *j);
 bool unit_is_ects(struct slice unit);
 
+/* recognise_put.c: pieces of the answer document. */
+
+struct enc;
+
+/* Strings below 32 bytes have one byte before them: most of an answer. */
+void put_str(struct enc *e, struct slice s);
+void put_key(struct enc *e, struct slice key);
+/* A pair; nothing when @text is empty. */
+void put_text(struct enc *e, struct slice key, struct slice text);
+void put_uint(struct enc *e, struct slice key, uint64_t v);
+void put_said(struct enc *e, struct slice key, const struct said_list *l);
+/* The pair "duplicates" if @c has twins. */
+void put_twins(struct enc *e, const struct candidate *c);
+const struct recognise_log *log_of(const struct judge *j,
+				   const struct recognise_record *r);
+
+/* recognise_basis.c, recognise_subject.c: pairs of the document. */
+void put_basis(struct judge *j, struct enc *e);
+void put_considered(struct judge *j, struct enc *e);
+void put_freshness(struct judge *j, struct enc *e);
+void put_incomplete(struct judge *j, struct enc *e);
+void put_subject(struct judge *j, struct enc *e);
+void put_credits(struct judge *j, struct enc *e);
+
 /* recognise_answer.c */
 WARN_UNUSED enum err judge_write(struct judge *j, struct buf *out);
 
