@@ -70,7 +70,8 @@ WARN_UNUSED enum err writer_start(const struct writer_options *o,
 /* Finish what is queued, then end the thread. NULL is fine. */
 void writer_stop(struct writer *w);
 /* Takes the job until done was called. Blocks while the queue is full
- * (never call it from the loop thread without writer_has_room). */
+ * (never call it from the loop thread, from apply or from done without
+ * writer_has_room). */
 void writer_submit(struct writer *w, struct writer_job *job);
 bool writer_has_room(const struct writer *w);
 /* As writer_submit, and wait for the result. */
