@@ -71,6 +71,8 @@ $O/%.o: %.c
 	$(say) CC $@
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+$O/node/sample.o build/fuzz/node/sample.o: conf/symbolon.yaml.sample
+
 $O/lib%.a:
 	$(say) AR $@
 	@rm -f $@

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "node/alliance_show.h"
+#include "node/cmd_roster_show.h"
 #include "node/cmds.h"
 #include "node/disk.h"
 

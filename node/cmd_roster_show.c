@@ -1,4 +1,4 @@
-#include "node/alliance_show.h"
+#include "node/cmd_roster_show.h"
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 /* An alliance file shown to people and programs. */
 
-#ifndef NODE_ALLIANCE_SHOW_H
-#define NODE_ALLIANCE_SHOW_H
+#ifndef NODE_CMD_ROSTER_SHOW_H
+#define NODE_CMD_ROSTER_SHOW_H
 
 #include "node/alliance.h"
 #include "node/cmd.h"
@@ -20,4 +20,4 @@ void alliance_show_summary(struct cmd *c, const struct alliance *a);
 void alliance_show_table(struct cmd *c, const struct alliance *a);
 void alliance_show_json(struct cmd *c, const struct alliance *a);
 
-#endif /* NODE_ALLIANCE_SHOW_H */
+#endif /* NODE_CMD_ROSTER_SHOW_H */
