@@ -25,6 +25,7 @@ void own_free(struct own *o)
 
 enum err own_begin(struct own *o)
 {
+	o->begun++;
 	return store_read(o->home->store, &o->txn);
 }
 

@@ -12,6 +12,7 @@
 struct own {
 	const struct home *home; /* borrowed */
 	struct store_txn *txn; /* NULL outside of begin and end */
+	uint64_t begun; /* counts own_begin: states of the store seen */
 	struct sealer *sealer; /* owned */
 	struct buf key; /* scratch for index values; owned */
 	struct buf body; /* the record opened last; owned */

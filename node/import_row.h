@@ -63,6 +63,12 @@ struct import_made {
 struct import_maker {
 	const struct import_plan *plan;
 	struct own own;
+	struct {
+		uint64_t begun; /* own.begun when it was looked up; 0: none */
+		struct import_key person;
+		bool known;
+		struct import_key number, stored;
+	} last; /* learner: a file often has a learner's rows together */
 	struct schema_context x;
 	struct arena scratch; /* for one record */
 	struct csv csv;
