@@ -154,7 +154,7 @@ static const struct field institution_fields[] = {
 	F("erasmus_code", CODE, 0, "Erasmus institutional code"),
 	F("pic", CODE, 0, "participant identification code"),
 	F("oid", CODE, 0, "organisation id of the European Commission"),
-	F("ror", URI, 0, "Research Organization Registry"),
+	F("ror", URI, 0, "identifier of ror.org"),
 	F("did", URI, 0, "decentralised identifier"),
 	F("website", URI, 0, "home page"),
 	OBJECT("qa", LIST, qa_shape, "institutional quality assurance"),
