@@ -3,6 +3,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -483,7 +485,36 @@ static void keys_that_do_not_fit_are_refused(void **state)
 	identity_free(&rsa);
 }
 
-int main(void)
+/* A configuration file that forbids what we need and allows what we do not
+ * want: another process, because OpenSSL reads it once. */
+static void nothing_is_taken_from_openssl_cnf(void **state)
+{
+	static const char conf[] =
+		"openssl_conf = init\n[init]\nssl_conf = ssl\n"
+		"[ssl]\nsystem_default = d\n[d]\n"
+		"MaxProtocol = TLSv1.2\nGroups = P-521\n"
+		"SignatureAlgorithms = RSA+SHA256\n"
+		"Options = SessionTicket\n";
+	char path[] = "/tmp/symbolon-cnf-XXXXXX";
+	int fd = mkstemp(path), status = -1;
+	pid_t child;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, conf, sizeof(conf) - 1), sizeof(conf) - 1);
+	close(fd);
+	child = fork();
+	if (child == 0) {
+		setenv("OPENSSL_CONF", path, 1);
+		execl("/proc/self/exe", "test_tls", "both_sides*", NULL);
+		_exit(1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	unlink(path);
+	assert_int_equal(status, 0);
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(both_sides_learn_the_key_of_the_other),
@@ -499,7 +530,10 @@ int main(void)
 		cmocka_unit_test(what_is_not_tls_is_refused),
 		cmocka_unit_test(a_long_certificate_list_is_refused),
 		cmocka_unit_test(keys_that_do_not_fit_are_refused),
+		cmocka_unit_test(nothing_is_taken_from_openssl_cnf),
 	};
 
+	if (argc > 1) /* only those that match, with * and ? */
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests_name("tls", tests, NULL, NULL);
 }
