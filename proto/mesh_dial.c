@@ -248,6 +248,8 @@ bool mesh_enter_link(struct mesh *m, uint64_t now_ms, struct mesh_link *k)
 		return false;
 	}
 	p->link = k;
+	p->answered = false; /* it does so anew */
+	p->partial = 0;
 	p->since_ms = now_ms;
 	p->dial_ms = UINT64_MAX;
 	p->pause_ms = MESH_DIAL_MIN_MS;

@@ -415,8 +415,13 @@ static bool take_heads(struct mesh *m, uint64_t now_ms, struct mesh_link *k,
 		struct head head;
 		enum err err;
 
-		if (log == UINT32_MAX || h->logs[i].note.n == 0)
+		if (log == UINT32_MAX)
 			continue;
+		if (h->logs[i].note.n == 0) {
+			if (m->logs[log]->r.own)
+				m->peers[k->member]->partial = h->logs[i].size;
+			continue;
+		}
 		keys = mesh_keys(m, m->logs[log]);
 		err = replica_check_note(&m->logs[log]->r, h->logs[i].note,
 					 &keys, mesh_scratch(m), &head, &clean);
@@ -715,7 +720,9 @@ static void count_partners(const struct mesh *m, uint32_t *answered,
 		if (p->self || p->state != MEMBER_ACTIVE)
 			continue;
 		(*partners)++;
-		*answered += p->answered;
+		/* Who holds part of what we have lost proves nothing, but
+		 * cannot be taken for somebody who knows of no more. */
+		*answered += p->answered && p->partial <= m->own->r.durable;
 	}
 }
 

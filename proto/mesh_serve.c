@@ -40,7 +40,8 @@ static void list_add(struct mesh *m, uint64_t now_ms, struct mesh_link *k,
 	v->announce_ms = UINT64_MAX;
 	if (l->r.note.n == 0 || l->r.head.size == 0)
 		return;
-	if (h->bytes + l->r.note.n > MESH_HEADS_BYTES)
+	if (h->bytes + l->r.note.n > MESH_HEADS_BYTES ||
+	    h->msg.heads.log_count == LIMIT_LOGS)
 		list_flush(m, k, h);
 	h->logs[h->msg.heads.log_count++] =
 		(struct message_head){ replica_origin(&l->r), l->r.head.size,
@@ -50,11 +51,29 @@ static void list_add(struct mesh *m, uint64_t now_ms, struct mesh_link *k,
 	v->sent_ms = now_ms;
 }
 
+/* PROTOCOL.md 10.10: the owner must know of records that it may have lost,
+ * also when they do not make up a head. */
+static void list_add_part(struct mesh *m, struct mesh_link *k,
+			  struct heads_list *h, uint32_t log)
+{
+	const struct replica *r = &m->logs[log]->r;
+
+	if (r->owner != k->member || r->received <= r->head.size)
+		return;
+	if (h->msg.heads.log_count == LIMIT_LOGS)
+		list_flush(m, k, h);
+	h->logs[h->msg.heads.log_count++] =
+		(struct message_head){ replica_origin(r), r->received,
+				       slice_of(NULL, 0) };
+}
+
 void mesh_send_full(struct mesh *m, uint64_t now_ms, struct mesh_link *k)
 {
 	struct heads_list h;
 
 	list_init(&h, HEADS_MORE);
+	for (uint32_t i = 0; i < m->log_count; i++)
+		list_add_part(m, k, &h, i);
 	for (uint32_t i = 0; i < m->log_count; i++)
 		list_add(m, now_ms, k, &h, i);
 	h.msg.heads.part = HEADS_LAST;

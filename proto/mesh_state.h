@@ -97,6 +97,7 @@ struct mesh_peer {
 	uint64_t roster_version;
 	uint32_t bad_chunks;
 	bool answered; /* has told its head of our own log */
+	uint64_t partial; /* it holds so much, not a complete head; 0: no */
 };
 
 /* A log, with what the mesh adds to the replica. */

@@ -54,11 +54,13 @@ struct message_hello {
 	uint64_t max_frame; /* bytes that the sender takes in one frame */
 };
 
-/* One log in HEADS: the newest head that the sender holds completely. */
+/* One log in HEADS: the newest head that the sender holds completely; or,
+ * without a note and only to the log's owner, how many records it holds
+ * beyond that. */
 struct message_head {
 	struct slice origin;
-	uint64_t size; /* as the note states; 0: holds nothing */
-	struct slice note; /* empty when nothing is held */
+	uint64_t size; /* as the note states */
+	struct slice note;
 };
 
 /* One document in HEADS; an empty member stands for the roster. */

@@ -188,14 +188,18 @@ static void drain(struct world *w, struct node *n)
 		struct end *end = &n->end[(uintptr_t)o.tag];
 
 		if (o.type == MESH_OUT_SEND) {
-			buf_put(&end->out, o.send);
+			/* What an older link still says is lost. */
+			if (o.link == end->link || end->closed ||
+			    end->link == MESH_NO_LINK)
+				buf_put(&end->out, o.send);
 			continue;
 		}
 		if (o.type == MESH_OUT_CLOSE) {
 			end->closed = true;
 			end->why = o.close.why;
 			end->by_peer = o.close.by_peer;
-			end->link = MESH_NO_LINK;
+			if (end->link == o.link) /* not a newer one */
+				end->link = MESH_NO_LINK;
 		}
 		if (n->out_count < OUTS)
 			n->outs[n->out_count++] = o;
@@ -1143,6 +1147,32 @@ static void what_partners_hold_beyond_is_fetched_first(void **state)
 			 MESH_SIGNING_ALLOWED);
 }
 
+static void who_holds_part_of_what_was_lost_has_not_answered(void **state)
+{
+	struct world *w = *state;
+	struct mesh_held part = { .size = 12 };
+
+	mesh_close(w->node[0].mesh);
+	open_node(w, 0, false);
+	start_all(w);
+	hold(w, 0, 0, 8);
+	hold(w, 1, 0, 8);
+	part.origin = slice_str(w->node[0].origin);
+	assert_int_equal(mesh_set_held(w->node[1].mesh, w->now_ms, &part),
+			 ERR_OK);
+	linked(w, 0, 1);
+	linked(w, 0, 2);
+	assert_int_equal(mesh_signing(w->node[0].mesh), MESH_SIGNING_WAITING);
+	pass_time(w, MESH_OWN_HEAD_MS);
+	assert_int_equal(mesh_signing(w->node[0].mesh),
+			 MESH_SIGNING_RECOVERING);
+	/* Once we hold as much, it has. */
+	hold(w, 2, 0, 12);
+	linked(w, 0, 2);
+	assert_int_equal(w->node[0].size[0], 12);
+	assert_int_equal(mesh_signing(w->node[0].mesh), MESH_SIGNING_ALLOWED);
+}
+
 static void a_larger_own_head_that_turns_up_later_stops_signing(void **state)
 {
 	struct world *w = *state;
@@ -1604,6 +1634,7 @@ int main(void)
 		TEST(acks_kept_back_add_up_to_one),
 		TEST(signing_waits_for_answers_or_time),
 		TEST(what_partners_hold_beyond_is_fetched_first),
+		TEST(who_holds_part_of_what_was_lost_has_not_answered),
 		TEST(a_larger_own_head_that_turns_up_later_stops_signing),
 		TEST(the_operator_may_decide),
 		TEST(questions_come_with_who_asks_and_go_back_by_id),
