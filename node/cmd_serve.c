@@ -1,6 +1,7 @@
 /* serve: run the node in the foreground until a signal says otherwise. */
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -16,6 +17,8 @@
 #include "node/node.h"
 
 #define WHY_BYTES 65536u
+#define BUSY_WAIT_MS 3000
+#define BUSY_STEP_MS 50
 #define POOL_THREADS "4" /* a slow name look-up must not stop the reading */
 
 /* One datagram to systemd, sd_notify(3). */
@@ -98,6 +101,21 @@ static void wait_for_the_end(struct node *n, const sigset_t *set)
 	notify("STOPPING=1");
 }
 
+/* A command that works on the directory by itself ends in a moment. */
+static enum err start(const struct node_options *o, struct node **n,
+		      struct buf *why)
+{
+	enum err err = node_start(o, n, why);
+
+	for (int ms = 0; err == ERR_BUSY && ms < BUSY_WAIT_MS;
+	     ms += BUSY_STEP_MS) {
+		poll(NULL, 0, BUSY_STEP_MS);
+		buf_reset(why);
+		err = node_start(o, n, why);
+	}
+	return err;
+}
+
 int cmd_serve(struct cmd *c)
 {
 	struct node_options o = { .dir = c->dir,
@@ -114,7 +132,7 @@ int cmd_serve(struct cmd *c)
 	pthread_sigmask(SIG_SETMASK, NULL, &before);
 	block_signals(&set);
 	buf_init(&why, WHY_BYTES);
-	err = node_start(&o, &n, &why);
+	err = start(&o, &n, &why);
 	if (err == ERR_OK) {
 		tell_ready(n);
 		wait_for_the_end(n, &set);
