@@ -112,12 +112,31 @@ static void print_step(struct cmd *c, const struct value *s)
 	cmd_out(c, "       cure: %.*s\n", TEXT(s, "cure"));
 }
 
+/* What a script wants to know: come again later, or somebody must act? */
+static int exit_of(struct slice code)
+{
+	switch ((unsigned)health_find(code)) {
+	case HEALTH_DNS:
+	case HEALTH_TCP:
+	case HEALTH_TLS_THEIRS:
+	case HEALTH_SILENT:
+	case HEALTH_STOPPED:
+		return EXIT_UNREACHABLE;
+	case HEALTH_TLS_OURS:
+	case HEALTH_PIN:
+	case HEALTH_ALLIANCE:
+		return EXIT_NOT_ALLOWED;
+	default:
+		return EXIT_FAILED;
+	}
+}
+
 static int print_test(struct cmd *c, struct slice doc)
 {
 	const struct value *steps, *ok;
 	struct value v;
 	struct arena a;
-	bool passed = false;
+	int code = EXIT_FAILED;
 	enum err err;
 
 	arena_init(&a, ARENA_BYTES);
@@ -125,14 +144,18 @@ static int print_test(struct cmd *c, struct slice doc)
 	if (err == ERR_OK) {
 		steps = value_get(&v, "steps");
 		ok = value_get(&v, "ok");
-		passed = ok != NULL && ok->b;
+		if (ok->b)
+			code = EXIT_OK;
+		else if (steps->count > 0)
+			code = exit_of(value_get_str(
+				&steps->items[steps->count - 1], "code"));
 		if (c->json)
 			cmd_out_json(c, &v);
 		for (uint32_t i = 0; !c->json && i < steps->count; i++)
 			print_step(c, &steps->items[i]);
 	}
 	arena_free(&a);
-	return passed ? EXIT_OK : EXIT_WARNING;
+	return code;
 }
 
 static bool is_cancelled(void *arg)
@@ -152,6 +175,9 @@ static int test(struct cmd *c)
 	if (!cmd_operands(c, 2, 2))
 		return EXIT_USAGE;
 	o.member = slice_str(c->argv[2]);
+	if (slice_is(o.member, c->home->config.member))
+		return cmd_usage(c, "%s is this node: name a partner",
+				 c->argv[2]);
 	buf_init(&out, NODE_DOC_BYTES_MAX);
 	buf_init(&why, WHY_BYTES);
 	err = peer_test(&o, &out, &why);

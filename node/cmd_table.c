@@ -95,6 +95,15 @@ const struct cmd_entry cmd_table[] = {
 	.synopsis =
 		"-C DIR peer list\n"
 		"-C DIR peer test MEMBER",
+	.options =
+		"  --json   each step with its code, the side that can mend "
+		"it and the cure\n"
+		"\n"
+		"  Exit status of peer test: 0 all steps passed; 3 it cannot "
+		"be reached (name,\n"
+		"  connection, TLS, it is stopping); 4 one side does not "
+		"accept the other's key\n"
+		"  or alliance; 1 anything else; 2 MEMBER is this node.\n",
 	.example = "symbolon -C DIR peer test hku.hk",
 },
 {

@@ -88,6 +88,15 @@ const struct health_entry *health_entry(enum health h)
 	return &entries[h];
 }
 
+enum health health_find(struct slice code)
+{
+	unsigned h = HEALTH_OK;
+
+	while (h < HEALTH_COUNT && !slice_is(code, entries[h].code))
+		h++;
+	return (enum health)h;
+}
+
 const char *health_severity(enum severity s)
 {
 	static const char *const names[] = { "info", "warning", "critical" };

@@ -47,6 +47,8 @@ struct health_entry {
 
 /* Never NULL. */
 const struct health_entry *health_entry(enum health h);
+/* The entry that has this code; HEALTH_COUNT: none. */
+enum health health_find(struct slice code);
 const char *health_severity(enum severity s); /* "warning" */
 
 /* Where a connection to a peer ended. */
