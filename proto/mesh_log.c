@@ -116,6 +116,19 @@ static uint64_t credit_left(const struct mesh *m, const struct mesh_link *k)
 		       : 0;
 }
 
+/* What one more log may have of the memory for chunks that wait: half of what
+ * the others leave, so that all get the same in the end. */
+static uint64_t held_left(const struct mesh *m)
+{
+	uint64_t taken = m->held_bytes;
+
+	for (uint32_t i = 0; i < m->log_count; i++) {
+		if (replica_is_busy(&m->logs[i]->r))
+			taken += m->logs[i]->r.granted;
+	}
+	return taken < LIMIT_HELD_BYTES ? (LIMIT_HELD_BYTES - taken) / 2 : 0;
+}
+
 static uint32_t count_jobs(const struct mesh *m, const struct mesh_link *k)
 {
 	uint32_t n = 0;
@@ -273,6 +286,7 @@ static void tend_job(struct mesh *m, uint64_t now_ms, uint32_t log)
 	struct mesh_log *l = m->logs[log];
 	struct mesh_link *k = mesh_find_link(m, l->r.source);
 	struct message_want want;
+	uint64_t credit;
 	bool starved;
 
 	if (k == NULL || k->congested)
@@ -284,7 +298,10 @@ static void tend_job(struct mesh *m, uint64_t now_ms, uint32_t log)
 			start_job(m, now_ms, log, k);
 		return;
 	}
-	if (replica_top_up(&l->r, credit_left(m, k), &want, &starved)) {
+	credit = credit_left(m, k);
+	if (credit > held_left(m))
+		credit = held_left(m);
+	if (replica_top_up(&l->r, credit, &want, &starved)) {
 		send_want(m, k, want);
 		mesh_arm(m, replica_deadline(&l->r));
 	}

@@ -429,10 +429,10 @@ bool replica_is_busy(const struct replica *r)
 	return r->source != REPLICA_NO_LINK && r->target > r->received;
 }
 
-/* Credit and held bytes that a job should have together. PROTOCOL.md 10.6. */
+/* Credit that a job should have. PROTOCOL.md 10.6. */
 static uint64_t window(const struct replica *r, uint64_t credit_max)
 {
-	uint64_t w = (credit_max + r->granted + r->held_bytes) / 2;
+	uint64_t w = (credit_max + r->granted) / 2;
 
 	if (!replica_is_busy(r) || w < REPLICA_WINDOW_MIN_BYTES)
 		return REPLICA_WINDOW_MIN_BYTES;
@@ -460,7 +460,7 @@ bool replica_start(struct replica *r, uint64_t link, uint64_t job,
 	r->target = target;
 	r->progress_ms = now_ms;
 	r->granted = 0;
-	r->granted = window(r, credit_max) - r->held_bytes;
+	r->granted = window(r, credit_max);
 	fill_want(r, r->granted, want);
 	return true;
 }
@@ -468,22 +468,22 @@ bool replica_start(struct replica *r, uint64_t link, uint64_t job,
 bool replica_top_up(struct replica *r, uint64_t credit_max,
 		    struct message_want *want, bool *starved)
 {
-	uint64_t now = r->granted + r->held_bytes;
-	uint64_t w, more;
+	uint64_t w = window(r, credit_max), more, room;
 
 	*starved = false;
 	if (r->source == REPLICA_NO_LINK || r->draining ||
-	    r->held_count > LIMIT_HELD_CHUNKS / 2)
+	    r->held_count > LIMIT_HELD_CHUNKS / 2 || r->granted > w / 2)
 		return false;
-	w = window(r, credit_max);
-	if (now > w / 2)
-		return false;
-	more = w - now;
+	more = w - r->granted;
+	room = REPLICA_HELD_MAX_BYTES - r->granted - r->held_bytes;
+	if (more > room)
+		more = room;
 	if (more > credit_max) {
 		*starved = true;
 		more = credit_max;
 	}
-	if (more == 0)
+	/* Not in crumbs: they make small chunks. */
+	if (more < REPLICA_WINDOW_MIN_BYTES / 2)
 		return false;
 	r->granted += more;
 	fill_want(r, more, want);

@@ -7,7 +7,8 @@
  *
  * Invariants: durable <= received; durable never shrinks; there is a job only
  * when there is a source; held chunks are contiguous from durable to
- * received; granted + held bytes <= REPLICA_WINDOW_MAX_BYTES. */
+ * received; granted <= REPLICA_WINDOW_MAX_BYTES; granted + held bytes <=
+ * REPLICA_HELD_MAX_BYTES. */
 
 #ifndef PROTO_REPLICA_H
 #define PROTO_REPLICA_H
@@ -18,6 +19,9 @@
 #define REPLICA_NO_LINK UINT64_MAX
 #define REPLICA_WINDOW_MIN_BYTES (256u << 10) /* granted to any job */
 #define REPLICA_WINDOW_MAX_BYTES (4u << 20) /* granted to a busy one */
+/* Granted and held: what waits is stored in one transaction, and the larger
+ * that is, the fewer pages are written twice. */
+#define REPLICA_HELD_MAX_BYTES (LIMIT_HELD_BYTES / 2)
 #define REPLICA_STALL_MS 3000u /* no progress: another source */
 #define REPLICA_RECENT 16u /* complete heads remembered ... */
 #define REPLICA_RECENT_OWN 1024u /* ... of the own log: acks come late */

@@ -126,7 +126,8 @@ static void check(const struct world *w)
 
 		assert(r->held_count <= LIMIT_HELD_CHUNKS);
 		assert(r->durable <= r->received || r->draining);
-		assert(r->granted + r->held_bytes <= REPLICA_WINDOW_MAX_BYTES);
+		assert(r->granted <= REPLICA_WINDOW_MAX_BYTES);
+		assert(r->granted + r->held_bytes <= REPLICA_HELD_MAX_BYTES);
 	}
 }
 

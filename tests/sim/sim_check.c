@@ -201,7 +201,8 @@ void sim_check_node(struct sim *s, const struct sim_node *n)
 		     h = h->next)
 			records += h->chunk.count;
 		if (r->held_count > LIMIT_HELD_CHUNKS ||
-		    r->granted + r->held_bytes > REPLICA_WINDOW_MAX_BYTES)
+		    r->granted > REPLICA_WINDOW_MAX_BYTES ||
+		    r->granted + r->held_bytes > REPLICA_HELD_MAX_BYTES)
 			sim_fail(s, "%s holds too much of log %u", n->name, i);
 		if (!r->draining && r->durable + records < r->received)
 			sim_fail(s, "%s has a gap in what it holds of log %u",
