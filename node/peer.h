@@ -80,6 +80,8 @@ struct peer_trouble {
 	char address[DIAL_TEXT_BYTES];
 	char text[192];
 };
+/* One for each key, or host without a key, and code; PEERS_REFUSED of them,
+ * the oldest gives way. */
 struct peer_refusal {
 	char address[DIAL_TEXT_BYTES];
 	bool has_key;

@@ -61,20 +61,30 @@ static void fill_trouble(struct peer_trouble *t, enum peer_step step,
 	(void)snprintf(t->text, sizeof(t->text), "%s", text);
 }
 
-static struct peer_refusal *
-find_refusal(struct peers *p, const struct digest *key, const char *address)
+/* HOST:PORT or [HOST]:PORT; ports change with every connection. */
+static bool is_same_host(const char *a, const char *b)
+{
+	const char *end = strrchr(a, ':');
+	size_t n = end == NULL ? strlen(a) : (size_t)(end - a) + 1;
+
+	return strncmp(a, b, n) == 0 && strchr(b + n, ':') == NULL;
+}
+
+/* One row for each key, or host without one, and code: what it did wrong
+ * last must not hide what it did wrong before. The oldest row gives way. */
+static struct peer_refusal *find_refusal(struct peers *p,
+					 const struct digest *key,
+					 const char *address, enum err code)
 {
 	uint32_t oldest = 0;
-	size_t host = strcspn(address, ":");
 
 	for (uint32_t i = 0; i < p->refused_count; i++) {
 		struct peer_refusal *r = &p->refused[i];
 
-		if (r->has_key != (key != NULL))
+		if (r->code != code || r->has_key != (key != NULL))
 			continue;
-		if (key != NULL && digest_equal(&r->key, key))
-			return r;
-		if (key == NULL && strncmp(r->address, address, host) == 0)
+		if (key != NULL ? digest_equal(&r->key, key)
+				: is_same_host(r->address, address))
 			return r;
 	}
 	if (p->refused_count < PEERS_REFUSED)
@@ -92,8 +102,8 @@ static void note_refusal(struct peers *p, const struct link *l,
 			 const char *text)
 {
 	const char *address = link_address(l);
-	struct peer_refusal *r = find_refusal(p, key, address);
-	bool news = r->count == 0 || r->code != code;
+	struct peer_refusal *r = find_refusal(p, key, address, code);
+	bool news = r->count == 0;
 	char hex[2 * DIGEST_BYTES + 1] = "none";
 	struct buf b;
 

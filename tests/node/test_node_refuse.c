@@ -301,6 +301,35 @@ static void what_is_no_member_of_ours_is_refused_and_listed(void **state)
 	tear_down(&f);
 }
 
+/* All of them come from one host. */
+static void refusals_of_another_code_have_another_row(void **state)
+{
+	static const struct stranger strangers[] = {
+		{ 0, "\x0asymbolon/1", "pin", "it showed no certificate" },
+		{ TLS1_2_VERSION, "\x0asymbolon/1", "version",
+		  "it does not offer TLS 1.3" },
+	};
+	struct fixture f;
+	struct value v;
+	const struct value *list;
+
+	(void)state;
+	set_up(&f);
+	for (size_t i = 0; i < 4; i++)
+		call_with(&f, &strangers[i % 2]);
+	v = status(&f);
+	list = value_get(&v, "refused");
+	assert_int_equal(list->count, 2);
+	for (uint32_t i = 0; i < 2; i++) {
+		assert_true(slice_is(value_get_str(&list->items[i], "code"),
+				     strangers[i].code));
+		assert_true(slice_is(value_get_str(&list->items[i], "reason"),
+				     strangers[i].reason));
+	}
+	assert_true(value_get(&list->items[0], "times")->u >= 1);
+	tear_down(&f);
+}
+
 static void
 more_than_64_silent_connections_do_not_shut_out_a_member(void **state)
 {
@@ -430,6 +459,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_key_in_no_card_is_refused_by_bye_and_listed),
 		cmocka_unit_test(
 			what_is_no_member_of_ours_is_refused_and_listed),
+		cmocka_unit_test(refusals_of_another_code_have_another_row),
 		cmocka_unit_test(
 			more_than_64_silent_connections_do_not_shut_out_a_member),
 		cmocka_unit_test(
