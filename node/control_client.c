@@ -239,7 +239,10 @@ enum err control_run(const char *path, struct cmd *c, int *code,
 		if (e == ERR_MALFORMED || e == ERR_LIMIT)
 			fail(why, e, path, "the answer is not a node's");
 		else if (e && why->n == 0)
-			fail(why, e = ERR_CLOSED, path, "the node went away");
+			fail(why, e = ERR_CLOSED, path,
+			     "the node went away; what it acknowledged is "
+			     "kept: start the node and run the same command "
+			     "again");
 	}
 	wire_free(&k.wire);
 	free(k.chunk);
