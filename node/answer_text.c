@@ -164,6 +164,19 @@ static void put_occasion(struct buf *b, const struct value *doc)
 	put_field(b, doc, "as_of");
 }
 
+/* Is there a rule on the course that does not fit? */
+static bool has_near_miss(const struct value *doc)
+{
+	for (uint32_t i = 0; i < count(doc, "reasons"); i++) {
+		const struct value *r = item(doc, "reasons", i);
+
+		if (!is(r, "code", "nothing-published") &&
+		    strcmp(reason_label(r), "because") == 0)
+			return true;
+	}
+	return false;
+}
+
 /* What the heading says of an answer that is none. */
 static void put_why_open(struct buf *b, const struct value *doc)
 {
@@ -174,8 +187,8 @@ static void put_why_open(struct buf *b, const struct value *doc)
 		if (reason(doc, "no-log") != NULL) {
 			buf_put_str(b, "no log of it is held here");
 		} else if (is(doc, "standing", "none")) {
-			buf_put_str(b, count(doc, "reasons") > 1
-					       ? "nothing published applies to "
+			buf_put_str(b, has_near_miss(doc)
+					       ? "no published rule fits "
 					       : "nothing published on ");
 			buf_put_str(b, things);
 		} else {
@@ -217,24 +230,58 @@ static void put_heading(struct buf *b, const struct value *doc)
 
 /* ---- The subject ------------------------------------------------------ */
 
+static void put_offer_state(struct buf *b, const struct value *s)
+{
+	if (!is_true(s, "verified")) {
+		buf_put_str(b, ", unverified: no record of it is held here");
+	} else if (has(s, "offer_state")) {
+		buf_put_str(b, ", ");
+		put_field(b, s, "offer_state");
+		buf_put_str(b, ", says its institution");
+	} else {
+		buf_put_str(b, ", published by its institution");
+	}
+}
+
 static void put_subject(struct buf *b, const struct value *s)
 {
 	if (has(s, "offer")) {
 		label(b, "offer");
 		put_field(b, s, "offer");
-		buf_put_str(b,
-			    is_true(s, "verified")
-				    ? ", published by its institution"
-				    : ", unverified: no record of it is held "
-				      "here");
-	} else {
-		label(b, "credential");
-		put_field(b, s, "id");
-		if (has(s, "state"))
-			buf_put_str(b, ", ");
+		put_offer_state(b, s);
+		end(b);
+		return;
+	}
+	label(b, "credential");
+	put_field(b, s, "id");
+	if (is(s, "state", "unknown")) {
+		buf_put_str(b, ", state not known here");
+	} else if (is(s, "state", "replaced")) {
+		buf_put_str(b, ", replaced by a newer version");
+	} else if (has(s, "state")) {
+		buf_put_str(b, ", ");
 		put_field(b, s, "state");
 	}
 	end(b);
+}
+
+/* How far the offer of a credential is known. */
+static void put_offer(struct buf *b, const struct value *s)
+{
+	if (has(s, "offer"))
+		return;
+	if (has(s, "offer_state")) {
+		buf_put_str(b, ", offer ");
+		put_field(b, s, "offer_state");
+	}
+	if (is_true(s, "verified"))
+		return;
+	buf_put_str(b, ", offer unverified");
+	if (!has(s, "edition_missing"))
+		return;
+	buf_put_str(b, ": its edition ");
+	buf_put_dec(b, value_get_uint(s, "edition_missing", 0));
+	buf_put_str(b, " is not published here");
 }
 
 static void put_course(struct buf *b, const struct value *s)
@@ -254,8 +301,7 @@ static void put_course(struct buf *b, const struct value *s)
 		buf_put_str(b, ", achieved ");
 		put_field(b, s, "achieved_on");
 	}
-	if (!has(s, "offer") && !is_true(s, "verified"))
-		buf_put_str(b, ", offer unverified");
+	put_offer(b, s);
 	end(b);
 }
 
@@ -540,7 +586,13 @@ static void put_copy(struct buf *b, const struct value *doc)
 		complete = complete &&
 			   is_true(item(doc, "freshness", i), "complete");
 	label(b, "copy");
-	buf_put_str(b, complete ? "complete" : "not complete yet");
+	if (!complete)
+		buf_put_str(b, "not complete yet");
+	else if (count(doc, "incomplete") > 0)
+		buf_put_str(b, "up to date, but for what is kept from this "
+			       "asker");
+	else
+		buf_put_str(b, "complete");
 	for (uint32_t i = 0; i < n; i++) {
 		const struct value *log = item(doc, "freshness", i);
 
@@ -551,6 +603,25 @@ static void put_copy(struct buf *b, const struct value *doc)
 		put_log(b, log);
 	}
 	end(b);
+}
+
+/* Whom to ask: the answer says which log is its own node's. */
+static void put_whom(struct buf *b, const struct value *doc,
+		     const struct value *w)
+{
+	for (uint32_t i = 0; i < count(doc, "freshness"); i++) {
+		const struct value *log = item(doc, "freshness", i);
+
+		if (is_true(log, "own") &&
+		    slice_equal(value_get_str(log, "member"),
+				value_get_str(w, "member"))) {
+			buf_put_str(b, "; only its own users may ask about "
+				       "them");
+			return;
+		}
+	}
+	buf_put_str(b, "; ask with --at ");
+	put_field(b, w, "member");
 }
 
 static void put_incomplete(struct buf *b, const struct value *doc)
@@ -568,8 +639,7 @@ static void put_incomplete(struct buf *b, const struct value *doc)
 				       ? item(w, "kinds", k)->s
 				       : slice_of(NULL, 0));
 		}
-		buf_put_str(b, "; ask with --at ");
-		put_field(b, w, "member");
+		put_whom(b, doc, w);
 		end(b);
 	}
 }

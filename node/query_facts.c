@@ -204,8 +204,9 @@ static enum err find_edition(struct gather *g, struct recognise_held *h)
 	enum err e;
 
 	if (want == 0 || h->offer.body.n == 0 ||
-	    dec_find_uint(h->offer.body, "version", want) == want)
+	    dec_find_uint(h->offer.body, "version", 1) == want)
 		return ERR_OK;
+	h->edition_missing = true;
 	log = g->log_numbers[h->log];
 	e = places_find(q, STORE_BY_ID, log, id_value(q, KIND_OFFER, h->code),
 			QUERY_VERSIONS, &p);
@@ -217,8 +218,9 @@ static enum err find_edition(struct gather *g, struct recognise_held *h)
 		}
 		if (e == ERR_OK && r.kind == KIND_OFFER &&
 		    record_has_id(&r, h->code) &&
-		    dec_find_uint(r.body, "version", 0) == want) {
+		    dec_find_uint(r.body, "version", 1) == want) {
 			h->offer = as_fact(&r, h->log);
+			h->edition_missing = false;
 			break;
 		}
 	}
@@ -253,6 +255,96 @@ static enum err hold_statuses(struct gather *g, struct recognise_held *h,
 	return e;
 }
 
+/* A version of the credential that was handed over, newer than this one;
+ * also one that the asker may not read. */
+static enum err find_newer(struct gather *g, const struct query_record *r,
+			   uint64_t *newer)
+{
+	struct slice id = dec_find_str(r->body, "credential");
+	struct query *q = g->q;
+	struct query_record one;
+	struct places p;
+	enum err e = places_find(q, STORE_BY_ID, r->log,
+				 id_value(q, KIND_CREDENTIAL, id),
+				 QUERY_VERSIONS, &p);
+
+	for (uint32_t i = 0; e == ERR_OK && i < p.count; i++) {
+		if (p.seq[i] <= r->seq)
+			break;
+		e = record_at(q, r->log, p.seq[i], &one);
+		if (e == ERR_DENIED ||
+		    (e == ERR_OK && one.kind == KIND_CREDENTIAL &&
+		     record_has_id(&one, id))) {
+			*newer = p.seq[i];
+			return ERR_OK;
+		}
+		e = e == ERR_UNSUPPORTED ? ERR_OK : e;
+	}
+	return e;
+}
+
+/* Is the body of a leaf for both the asker and this node? */
+static bool is_for_us(const struct query *q, uint64_t audience,
+		      struct slice member)
+{
+	return audience_admits(audience, q->asker.n > 0,
+			       slice_equal(q->asker, member)) &&
+	       audience_admits(audience, true, slice_equal(q->own, member));
+}
+
+/* Does a status that cannot be read lie behind the record? It may be about
+ * it. Looks from the newest leaf back; what would take too long to rule out
+ * is taken to be there. */
+static enum err find_hidden_status(struct gather *g,
+				   const struct query_record *r, bool *hidden)
+{
+	struct query *q = g->q;
+	const struct query_log *l = &q->logs[r->log];
+	uint64_t seq = l->size;
+	struct record row;
+	struct leaf leaf;
+	enum err e;
+
+	*hidden = false;
+	if (is_for_us(q, r->audience, r->member) ||
+	    ((l->closed_kinds | l->member_kinds) >> KIND_STATUS & 1) == 0)
+		return ERR_OK;
+	for (uint32_t n = 0; seq > r->seq + 1 && !*hidden; n++) {
+		e = store_record_get(q->txn, r->log, --seq, &row);
+		if (e != ERR_OK)
+			return e;
+		e = leaf_decode(row.leaf, &leaf);
+		if (e != ERR_OK && e != ERR_UNSUPPORTED)
+			return ERR_CORRUPT;
+		*hidden = n == QUERY_LEAVES ||
+			  (e == ERR_OK && leaf.kind == KIND_STATUS &&
+			   !is_for_us(q, leaf.audience, r->member));
+	}
+	return ERR_OK;
+}
+
+/* What matters of a credential that was handed over: whether it is the
+ * newest, and what may have become of it. Whoever can show it may learn its
+ * state, and only that, from its issuer. */
+static enum err hold_disclosed(struct gather *g, struct recognise_held *h,
+			       const struct query_record *r)
+{
+	struct query *q = g->q;
+	struct slice asker = q->asker;
+	enum err e = find_newer(g, r, &h->newer);
+
+	if (e == ERR_OK && !slice_equal(r->member, q->own)) {
+		e = find_hidden_status(g, r, &h->state_unknown);
+	} else if (e == ERR_OK && !slice_equal(r->member, asker)) {
+		q->asker = q->own;
+		h->state_only = true;
+	}
+	if (e == ERR_OK)
+		e = hold_statuses(g, h, r);
+	q->asker = asker;
+	return e;
+}
+
 static enum err hold_record(struct gather *g, const struct query_record *r,
 			    bool disclosed)
 {
@@ -281,7 +373,9 @@ static enum err hold_record(struct gather *g, const struct query_record *r,
 	e = find_offer(g, h);
 	if (e == ERR_OK)
 		e = find_edition(g, h);
-	return e == ERR_OK ? hold_statuses(g, h, r) : e;
+	if (e != ERR_OK)
+		return e;
+	return disclosed ? hold_disclosed(g, h, r) : hold_statuses(g, h, r);
 }
 
 /* One that cannot be found where credentials are kept back: the asker may

@@ -14,6 +14,7 @@
 #define QUERY_RULE_BYTES (1u << 20) /* bodies of rules weighed at once */
 #define QUERY_VERSIONS 256u /* of one record that are looked at */
 #define QUERY_POLICIES 256u /* of one recogniser */
+#define QUERY_LEAVES 65536u /* looked at for a status that is kept back */
 
 /* Places of records, newest first. */
 struct places {

@@ -89,6 +89,7 @@ enum err recognise(const struct recognise_facts *f, struct arena *a,
 	for (struct part *p = j.parts; p != NULL; p = p->next)
 		count_credits(p);
 	judge_limits(&j);
+	judge_states(&j);
 	if (j.err != ERR_OK)
 		return j.err;
 	return judge_write(&j, out);

@@ -87,6 +87,12 @@ struct recognise_held {
 	uint32_t folded_count;
 	const struct slice *names; /* the codes as written, beside folded */
 	bool disclosed; /* the body was handed over with a proof */
+	uint64_t newer; /* disclosed: place of a newer version, 0: none */
+	bool state_unknown; /* disclosed: a status that the asker may not
+				 * read may be about it */
+	bool state_only; /* statuses are told without their reasons */
+	bool edition_missing; /* @offer is of another edition than the
+				 * credential names, which is not there */
 	bool unreadable; /* its log has it, the asker may not see it */
 };
 

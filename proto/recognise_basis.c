@@ -167,11 +167,13 @@ static uint32_t withheld(const struct judge *j, uint32_t i)
 			wanted |= 1u << KIND_DECISION;
 		if (i != h->log)
 			continue;
-		if (!h->is_offer)
+		/* Others' statuses can be read: they go where their
+		 * credential goes. */
+		if (h->unreadable || h->state_unknown)
 			wanted |= 1u << KIND_STATUS;
 		if (h->unreadable)
 			wanted |= 1u << KIND_CREDENTIAL;
-		if (h->offer.body.n == 0)
+		if (h->offer.body.n == 0 || h->edition_missing)
 			wanted |= 1u << KIND_OFFER;
 	}
 	return j->f->logs[i].withheld & wanted;

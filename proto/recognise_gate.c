@@ -56,7 +56,7 @@ static void check_status(struct judge *j, const struct recognise_held *h,
 		if (at.n >= TEXT_DATE_BYTES)
 			text = judge_text(j, "%v since %v", text,
 					  slice_sub(at, 0, TEXT_DATE_BYTES));
-		if (reason.n > 0)
+		if (reason.n > 0 && !h->state_only)
 			text = judge_text(j, "%v (%v)", text, reason);
 		if (next.n > 0)
 			text = judge_text(j, "%v; ask about %v", text, next);
@@ -97,6 +97,19 @@ static void tell_later(struct judge *j, const struct recognise_held *h,
 	judge_say(j, &j->reasons, "state-later",
 		  judge_text(j, "%v is %v since %v, after %v", h->id, state,
 			     slice_sub(at, 0, TEXT_DATE_BYTES), j->q->as_of));
+}
+
+/* What was handed over may be an old version: the newest counts. */
+static void check_newest(struct judge *j, const struct recognise_held *h)
+{
+	if (h->newer == 0)
+		return;
+	close_gate(j, "newer-version",
+		   judge_text(j,
+			      "this proof is of #%u, and %v has a newer "
+			      "version, #%u of %v; ask about %v",
+			      h->credential.seq, h->id, h->newer, h->issuer,
+			      h->id));
 }
 
 static void check_credential(struct judge *j, const struct course *c)
@@ -180,6 +193,7 @@ static bool check_course(struct judge *j, struct course *c)
 			check_status(j, h, c->status);
 	}
 	tell_later(j, h, c->status);
+	check_newest(j, h);
 	check_dates(j, c);
 	return readable;
 }
@@ -195,8 +209,9 @@ static const struct slice offer_names[OFFER_FIELDS] = {
 	NAME("eqf"),	    NAME("identity_check"),
 	NAME("isced"),	    NAME("language"),
 	NAME("offer"),	    NAME("participation"),
-	NAME("qa"),	    NAME("title"),
-	NAME("type"),	    NAME("version"),
+	NAME("qa"),	    NAME("state"),
+	NAME("title"),	    NAME("type"),
+	NAME("version"),
 };
 
 static bool read_courses(struct judge *j)

@@ -126,6 +126,7 @@ enum offer_field {
 	OFFER_ID,
 	OFFER_PARTICIPATION,
 	OFFER_QA,
+	OFFER_STATE,
 	OFFER_TITLE,
 	OFFER_TYPE,
 	OFFER_VERSION,
@@ -283,6 +284,9 @@ uint64_t months_between(struct slice from, struct slice to);
 
 /* recognise_limit.c: limits on what rules, agreements and policy gave. */
 void judge_limits(struct judge *j);
+/* A grant for a credential whose state is not known here is conditional on
+ * its issuer's word, PROTOCOL.md 12.10. */
+void judge_states(struct judge *j);
 bool unit_is_ects(struct slice unit);
 
 /* recognise_put.c: pieces of the answer document. */

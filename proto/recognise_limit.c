@@ -181,6 +181,43 @@ static bool any_limited(const struct judge *j, const struct candidate *policy)
 	return false;
 }
 
+/* ---- The state -------------------------------------------------------- */
+
+void judge_states(struct judge *j)
+{
+	uint64_t told = 0, now;
+	struct said *s;
+
+	for (struct part *p = j->parts; p != NULL; p = p->next) {
+		if (p->outcome > OUTCOME_CONDITIONAL)
+			continue;
+		for (uint32_t i = 0; i < j->f->held_count; i++) {
+			const struct recognise_held *h = &j->f->held[i];
+
+			now = (uint64_t)1 << i;
+			if (!h->state_unknown || (p->used & now) == 0)
+				continue;
+			if (p->outcome == OUTCOME_FULL)
+				p->outcome = OUTCOME_CONDITIONAL;
+			s = (told & now) != 0
+				    ? NULL
+				    : judge_say(j, &j->conditions,
+						"state-unknown",
+						judge_text(j,
+							   "%v confirms that "
+							   "%v is valid: ask "
+							   "with --at %v",
+							   h->issuer, h->id,
+							   h->issuer));
+			if (s != NULL)
+				s->state = "open";
+			told |= now;
+		}
+	}
+}
+
+/* ---- All of them ------------------------------------------------------ */
+
 void judge_limits(struct judge *j)
 {
 	for (size_t i = 0; i < j->policy_count; i++) {

@@ -27,11 +27,27 @@ static struct slice state_of(const struct judge *j, uint32_t i)
 {
 	const struct recognise_held *h = &j->f->held[i];
 
+	struct slice state = SLICE_LIT("valid");
+
 	if (h->is_offer || h->unreadable)
 		return slice_of(NULL, 0);
-	if (j->courses[i].status == NULL)
-		return slice_str("valid");
-	return dec_find_str(j->courses[i].status->body, "state");
+	if (j->courses[i].status != NULL)
+		state = dec_find_str(j->courses[i].status->body, "state");
+	if (!slice_is(state, "valid"))
+		return state;
+	if (h->newer > 0)
+		return slice_str("replaced");
+	return h->state_unknown ? slice_str("unknown") : state;
+}
+
+/* An offer's, when it is not simply published or running. */
+static struct slice offer_state(const struct course *c)
+{
+	struct slice state = field_text(c->o[OFFER_STATE]);
+
+	return slice_is(state, "published") || slice_is(state, "running")
+		       ? slice_of(NULL, 0)
+		       : state;
 }
 
 static void put_held(struct judge *j, struct enc *e, uint32_t i)
@@ -41,16 +57,21 @@ static void put_held(struct judge *j, struct enc *e, uint32_t i)
 	struct slice title = language_text(c->o[OFFER_TITLE]);
 	struct slice grade = c->c[CREDENTIAL_GRADE];
 	struct slice state = state_of(j, i);
+	struct slice offered = offer_state(c);
 	uint64_t ects = course_ects(c);
 	uint64_t eqf = field_uint(c->o[OFFER_EQF], UINT64_MAX);
 
 	enc_map(e, 3u + (h->achieved_on.n > 0) + (h->code.n > 0) +
 			   (ects != UINT64_MAX) + (eqf != UINT64_MAX) +
-			   (grade.n > 0) + (state.n > 0) + (title.n > 0));
+			   (grade.n > 0) + (state.n > 0) + (title.n > 0) +
+			   (offered.n > 0) + h->edition_missing);
 	put_text(e, SLICE_LIT("achieved_on"), h->achieved_on);
 	put_text(e, SLICE_LIT("code"), h->code);
 	if (ects != UINT64_MAX)
 		put_uint(e, SLICE_LIT("ects"), ects);
+	if (h->edition_missing)
+		put_uint(e, SLICE_LIT("edition_missing"),
+			 field_uint(c->c[CREDENTIAL_OFFER_VERSION], 0));
 	if (eqf != UINT64_MAX)
 		put_uint(e, SLICE_LIT("eqf"), eqf);
 	if (grade.n > 0)
@@ -60,10 +81,11 @@ static void put_held(struct judge *j, struct enc *e, uint32_t i)
 	put_text(e, SLICE_LIT("issuer"), h->issuer);
 	if (h->is_offer)
 		put_text(e, SLICE_LIT("offer"), h->id);
+	put_text(e, SLICE_LIT("offer_state"), offered);
 	put_text(e, SLICE_LIT("state"), state);
 	put_text(e, SLICE_LIT("title"), title);
 	put_key(e, SLICE_LIT("verified"));
-	enc_bool(e, h->offer.body.n > 0);
+	enc_bool(e, h->offer.body.n > 0 && !h->edition_missing);
 }
 
 void put_subject(struct judge *j, struct enc *e)

@@ -235,6 +235,52 @@ static void offer_unverified(struct world *w)
 					   "\"outcome\":\"full\"}");
 }
 
+static void newer_version(struct world *w)
+{
+	full(w);
+	w->held[0].disclosed = true;
+	w->held[0].newer = 8300;
+}
+
+static void state_unknown(struct world *w)
+{
+	full(w);
+	w->held[0].disclosed = true;
+	w->held[0].state_unknown = true;
+	w->logs[1].withheld = 1u << KIND_STATUS;
+	w->logs[1].own = false;
+}
+
+static void edition_missing(struct world *w)
+{
+	undetermined(w);
+	w->held[0].edition_missing = true;
+	w->held[0].credential.body =
+		world_body(w, KIND_CREDENTIAL,
+			   "{\"credential\":\"DTU-2024-006432\",\"offer\":"
+			   "\"02170\",\"offer_version\":99,\"subject\":{\"id\":"
+			   "\"s\"},\"issued_on\":\"2024-01-20\"}");
+	/* Asked at the recogniser's own node. */
+	w->logs[0].own = true;
+	w->logs[0].withheld = 1u << KIND_DECISION;
+	w->logs[1].own = false;
+}
+
+static void offer_retired(struct world *w)
+{
+	struct recognise_held *h;
+
+	database_systems(w);
+	memset(w->held, 0, sizeof(w->held));
+	w->facts.held_count = 0;
+	h = world_offer(w, "02170",
+			"{\"offer\":\"02170\",\"type\":\"course\",\"title\":"
+			"{\"en\":\"Database Systems\"},\"state\":\"retired\"}",
+			NULL);
+	h->id = slice_str("dtu.dk/02170");
+	h->issuer = slice_str("dtu.dk");
+}
+
 static void two_courses(struct world *w)
 {
 	struct recognise_held *h;
@@ -267,6 +313,10 @@ static const struct {
 	{ "decision", decision },
 	{ "limited", limited },
 	{ "offer-unverified", offer_unverified },
+	{ "newer-version", newer_version },
+	{ "state-unknown", state_unknown },
+	{ "edition-missing", edition_missing },
+	{ "offer-retired", offer_retired },
 	{ "two-courses", two_courses },
 };
 #define CASES (sizeof(cases) / sizeof(*cases))

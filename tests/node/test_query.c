@@ -326,7 +326,40 @@ static void the_offer_is_that_of_the_edition_earned(void **state)
 	assert_string_equal(world_text(&f->world, "subject.0.title"), "Second");
 }
 
+static void an_edition_that_is_not_published_is_named(void **state)
+{
+	struct fixture *f = *state;
+
+	add(f, f->i, KIND_OFFER, AUDIENCE_PUBLIC,
+	    "{\"offer\":\"A1\",\"version\":1,\"type\":\"course\",\"title\":"
+	    "{\"en\":\"First\"}}");
+	add(f, f->i, KIND_CREDENTIAL, AUDIENCE_MEMBERS,
+	    "{\"credential\":\"C1\",\"offer\":\"A1\",\"offer_version\":99,"
+	    "\"subject\":{\"id\":\"s\"},\"issued_on\":\"2025-06-01\"}");
+	ready(f);
+	expect(f, "C1", "undetermined");
+	assert_int_equal(world_uint(&f->world, "subject.0.edition_missing"),
+			 99);
+}
+
 /* ---- Statuses --------------------------------------------------------- */
+
+static void a_status_kept_back_is_not_about_what_all_may_read(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t own;
+
+	add_credential(f, "C1", "A1", AUDIENCE_MEMBERS);
+	own = add_credential(f, "C2", "A1", AUDIENCE_OWN);
+	shelf_add(&f->shelf, f->i, KIND_STATUS, AUDIENCE_OWN,
+		  world_raw(&f->world, "{\"reason\":\"other\",\"seq\":1,"
+				       "\"state\":\"revoked\"}"));
+	assert_int_equal(own, 1);
+	ready(f);
+	expect(f, "C1", "undetermined");
+	assert_string_equal(world_text(&f->world, "subject.0.state"), "valid");
+	assert_int_equal(world_count(&f->world, "incomplete"), 0);
+}
 
 static void a_status_of_any_version_counts(void **state)
 {
@@ -569,6 +602,8 @@ int main(void)
 		TEST(a_withdrawn_rule_is_gone),
 		TEST(a_rule_about_another_course_may_supersede),
 		TEST(the_offer_is_that_of_the_edition_earned),
+		TEST(an_edition_that_is_not_published_is_named),
+		TEST(a_status_kept_back_is_not_about_what_all_may_read),
 		TEST(a_status_of_any_version_counts),
 		TEST(the_newest_status_wins_and_others_are_left_alone),
 		TEST(further_domains_come_from_the_institution_itself),

@@ -987,6 +987,104 @@ static void the_gate_stops_what_is_not_valid(void **state)
 	}
 }
 
+static void an_old_version_that_was_handed_over_is_not_evaluated(void **state)
+{
+	struct world *w = *state;
+
+	hold_a1(w);
+	world_rule(w, RULE("r1", "A1", "X", ""));
+	w->held[0].disclosed = true;
+	w->held[0].newer = 9;
+	assert_string_equal(world_outcome(w), "not-evaluable");
+	assert_string_equal(world_text(w, "cause"), "newer-version");
+	assert_string_equal(world_text(w, "subject.0.state"), "replaced");
+	assert_non_null(strstr(world_text(w, "reasons.0.text"), "#9 "));
+}
+
+static void a_state_that_is_not_known_makes_a_grant_conditional(void **state)
+{
+	struct world *w = *state;
+
+	hold_a1(w);
+	w->held[0].disclosed = true;
+	w->held[0].state_unknown = true;
+	w->logs[1].withheld = 1u << KIND_STATUS;
+	assert_string_equal(world_outcome(w), "undetermined");
+	assert_int_equal(world_count(w, "conditions"), 0);
+	world_rule(w, RULE("r1", "A1", "X", ""));
+	assert_string_equal(world_outcome(w), "conditional");
+	assert_string_equal(world_text(w, "subject.0.state"), "unknown");
+	assert_true(world_says(w, "conditions", "state-unknown"));
+	assert_int_equal(world_count(w, "conditions"), 1);
+	assert_string_equal(world_text(w, "incomplete.0.kinds.0"), "status");
+	/* What can be read here and stops it does so all the same. */
+	world_status(w, STATUS("revoked", "2026-01-01"));
+	assert_string_equal(world_outcome(w), "not-evaluable");
+	assert_string_equal(world_text(w, "subject.0.state"), "revoked");
+}
+
+static void statuses_of_others_that_are_kept_back_do_not_matter(void **state)
+{
+	struct world *w = *state;
+
+	hold_a1(w);
+	world_rule(w, RULE("r1", "A1", "X", ""));
+	w->logs[1].withheld = 1u << KIND_STATUS;
+	assert_string_equal(world_outcome(w), "full");
+	assert_string_equal(world_text(w, "subject.0.state"), "valid");
+	assert_int_equal(world_count(w, "incomplete"), 0);
+}
+
+static void a_holder_learns_a_state_but_not_its_reason(void **state)
+{
+	struct world *w = *state;
+
+	hold_a1(w);
+	w->held[0].disclosed = true;
+	w->held[0].state_only = true;
+	world_status(w, STATUS("revoked", "2026-01-01"));
+	assert_string_equal(world_outcome(w), "not-evaluable");
+	assert_null(strstr(world_text(w, "reasons.0.text"), "("));
+	w->held[0].state_only = false;
+	world_ask(w);
+	assert_non_null(strstr(world_text(w, "reasons.0.text"), "("));
+}
+
+static void
+an_edition_that_is_not_there_leaves_the_offer_unverified(void **state)
+{
+	struct world *w = *state;
+
+	world_hold(w, AWARD("C1", "A1", "2025-06-01", ",\"offer_version\":99"),
+		   OFFER);
+	w->held[0].edition_missing = true;
+	w->logs[1].withheld = 1u << KIND_OFFER;
+	world_ask(w);
+	assert_int_equal(world_uint(w, "subject.0.edition_missing"), 99);
+	assert_false(
+		value_get(&value_get(&w->tree, "subject")->items[0], "verified")
+			->b);
+	assert_string_equal(world_text(w, "incomplete.0.kinds.0"), "offer");
+}
+
+static void the_state_of_an_offer_is_told_unless_it_is_published(void **state)
+{
+	struct world *w = *state;
+
+	world_offer(w, "A1",
+		    "{\"offer\":\"A1\",\"type\":\"course\",\"title\":{\"en\":"
+		    "\"A\"},\"state\":\"retired\"}",
+		    NULL);
+	world_ask(w);
+	assert_string_equal(world_text(w, "subject.0.offer_state"), "retired");
+	w->held[0].offer.body = world_body(
+		w, KIND_OFFER,
+		"{\"offer\":\"A1\",\"type\":\"course\",\"title\":{\"en\":"
+		"\"A\"},\"state\":\"published\"}");
+	world_ask(w);
+	assert_string_equal(world_text(w, "subject.0.offer_state"), "");
+}
+
 static void the_newest_status_in_force_counts(void **state)
 {
 	struct world *w = *state;
@@ -1569,6 +1667,12 @@ int main(void)
 		TEST(an_interval_that_is_over_excludes_what_is_not_completed),
 		TEST(a_planned_completion_after_the_day_asked_about_is_not_evaluable),
 		TEST(the_gate_stops_what_is_not_valid),
+		TEST(an_old_version_that_was_handed_over_is_not_evaluated),
+		TEST(a_state_that_is_not_known_makes_a_grant_conditional),
+		TEST(statuses_of_others_that_are_kept_back_do_not_matter),
+		TEST(a_holder_learns_a_state_but_not_its_reason),
+		TEST(an_edition_that_is_not_there_leaves_the_offer_unverified),
+		TEST(the_state_of_an_offer_is_told_unless_it_is_published),
 		TEST(the_newest_status_in_force_counts),
 		TEST(a_status_after_the_day_asked_about_is_told),
 		TEST(an_expired_credential_is_not_evaluable),
