@@ -407,8 +407,21 @@ static enum err wrong_file(const char *dir, const char *name, enum err err,
 	return err;
 }
 
-/* Read one pair; its name must be @owner || @suffix, or, without a suffix,
- * an origin of @owner. */
+/* Of a key that is whole and carries another name. Most likely somebody has
+ * changed the configuration; the key says what it was. */
+static enum err wrong_member(const char *file, const struct note_key *k,
+			     struct slice member, struct buf *why)
+{
+	say(why,
+	    "symbolon.yaml says member: %.*s, but %s is a key of %s: the "
+	    "member is fixed at init, because keys and log carry it; put the "
+	    "old name back, or set up another directory for another member",
+	    (int)member.n, (const char *)member.p, file, k->name);
+	return ERR_MALFORMED;
+}
+
+/* Is the key's name @owner || @suffix or, without a suffix, an origin of
+ * @owner? */
 static bool is_named(const struct note_key *k, struct slice owner,
 		     const char *suffix)
 {
@@ -441,10 +454,10 @@ static enum err read_pair(const char *dir, struct slice member,
 	if (err != ERR_OK)
 		goto out;
 	err = parse_private(buf_slice(&text), f->type, out);
-	if (err == ERR_OK && !is_named(&out->key, member, f->suffix))
-		err = ERR_MALFORMED;
 	if (err != ERR_OK)
 		err = wrong_file(dir, f->name, err, why);
+	else if (!is_named(&out->key, member, f->suffix))
+		err = wrong_member(f->name, &out->key, member, why);
 out:
 	buf_wipe(&text);
 	return err;
@@ -474,11 +487,11 @@ static enum err read_governance(const char *dir, struct slice member,
 	line = buf_slice(&text);
 	err = cut_newline(&line) ? note_key_parse(line, &out->governance.key)
 				 : ERR_MALFORMED;
-	if (err == ERR_OK &&
-	    !is_named(&out->governance.key, member, file.suffix))
-		err = ERR_MALFORMED;
 	if (err != ERR_OK)
 		err = wrong_file(dir, "governance.pub", err, why);
+	else if (!is_named(&out->governance.key, member, file.suffix))
+		err = wrong_member("governance.pub", &out->governance.key,
+				   member, why);
 out:
 	buf_free(&text);
 	return err;

@@ -32,7 +32,8 @@ struct keys {
 WARN_UNUSED enum err keys_create(const char *dir, struct slice member,
 				 struct buf *why);
 /* ERR_NOT_FOUND, ERR_DENIED: mode is not 0600 (path and chmod in @why),
- * ERR_MALFORMED, ERR_WEAK_KEY, ERR_IO. */
+ * ERR_MALFORMED (also: keys of another member, named in @why), ERR_WEAK_KEY,
+ * ERR_IO. */
 WARN_UNUSED enum err keys_load(const char *dir, struct slice member,
 			       struct keys *out, struct buf *why);
 void keys_wipe(struct keys *k);

@@ -290,8 +290,14 @@ static void keys_of_another_member_are_refused(void **state)
 	struct fixture *f = *state;
 	struct keys k;
 
+	buf_reset(&f->why);
 	assert_int_equal(keys_load(f->path, SLICE_LIT("tu.dk"), &k, &f->why),
 			 ERR_MALFORMED);
+	buf_put_u8(&f->why, '\0');
+	assert_non_null(strstr((const char *)f->why.p,
+			       "symbolon.yaml says member: tu.dk, but "
+			       "governance.key is a key of dtu.dk/governance: "
+			       "the member is fixed at init"));
 	assert_int_equal(keys_load(f->path, SLICE_LIT("dtu.dkx"), &k, &f->why),
 			 ERR_MALFORMED);
 }
