@@ -698,6 +698,82 @@ static void what_needs_a_restart_is_named(void **state)
 	town_close(&t);
 }
 
+/* Does anything accept connections at this port? */
+static bool is_open(unsigned port)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	bool yes;
+
+	a.sin_port = htons((uint16_t)port);
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	yes = connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0;
+	close(fd);
+	return yes;
+}
+
+static void a_reload_listens_anew_or_changes_nothing(void **state)
+{
+	struct town t;
+	struct buf why;
+	unsigned first, taken;
+
+	(void)state;
+	town_open(&t, 2, 1);
+	start(&t, 0);
+	start(&t, 1);
+	buf_init(&why, 4096);
+	first = t.port[0];
+	taken = t.port[0] = t.port[1];
+	write_config(&t, 0, "");
+	assert_int_not_equal(node_reload(t.node[0], &why), ERR_OK);
+	assert_true(why.n > 0);
+	assert_true(is_open(first));
+	assert_true(strtoul(strrchr(node_address(t.node[0]), ':') + 1, NULL,
+			    10) == first);
+	assert_non_null(strrchr(node_home(t.node[0])->config.listen, ':'));
+	assert_int_not_equal(
+		strtoul(strrchr(node_home(t.node[0])->config.listen, ':') + 1,
+			NULL, 10),
+		taken);
+	t.port[0] = free_port();
+	write_config(&t, 0, "");
+	buf_reset(&why);
+	ok(node_reload(t.node[0], &why));
+	assert_true(is_open(t.port[0]));
+	assert_false(is_open(first));
+	buf_free(&why);
+	town_close(&t);
+}
+
+static void the_member_cannot_be_changed(void **state)
+{
+	struct town t;
+	struct buf why;
+	char *yaml;
+	FILE *f;
+
+	(void)state;
+	town_open(&t, 1, 1);
+	start(&t, 0);
+	yaml = path_join(t.nest[0].dir, "symbolon.yaml");
+	f = fopen(yaml, "w");
+	assert_non_null(f);
+	fprintf(f,
+		"member: other.example\nname: Test\ncountry: DK\n"
+		"listen: 127.0.0.1:%u\n",
+		t.port[0]);
+	fclose(f);
+	free(yaml);
+	buf_init(&why, 4096);
+	assert_int_equal(node_reload(t.node[0], &why), ERR_MALFORMED);
+	buf_put_u8(&why, 0);
+	assert_non_null(
+		strstr((const char *)why.p, "the member is fixed at init"));
+	buf_free(&why);
+	town_close(&t);
+}
+
 /* Of @of's card as node @at holds it. */
 static uint64_t card_version(struct town *t, size_t at, size_t of)
 {
@@ -780,6 +856,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(
 			a_bad_configuration_is_refused_and_the_old_one_stays),
 		cmocka_unit_test(what_needs_a_restart_is_named),
+		cmocka_unit_test(a_reload_listens_anew_or_changes_nothing),
+		cmocka_unit_test(the_member_cannot_be_changed),
 		cmocka_unit_test(
 			a_moved_node_signs_a_new_card_that_reaches_the_others),
 		cmocka_unit_test(a_stop_is_quick_with_links_up),
