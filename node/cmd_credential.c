@@ -23,6 +23,9 @@ struct call {
 
 static int fail(struct call *k, enum err e)
 {
+	/* Whoever interrupts, or reads no further, knows. */
+	if (e == ERR_CLOSED)
+		return EXIT_FAILED;
 	cmd_msg(k->c, "the store cannot be read: %s", err_text(e));
 	return cmd_exit(e);
 }
@@ -218,6 +221,22 @@ static enum err list_all(struct listing *l)
 	return e;
 }
 
+static bool check_state(struct cmd *c, const char *state)
+{
+	static const char *const states[] = { "valid", "suspended", "revoked",
+					      "superseded" };
+
+	for (size_t i = 0; state != NULL && i < 4; i++) {
+		if (strcmp(state, states[i]) == 0)
+			return true;
+	}
+	if (state != NULL)
+		cmd_usage(c,
+			  "--state %s: valid, suspended, revoked or superseded",
+			  state);
+	return state == NULL;
+}
+
 static int run_list(struct call *k)
 {
 	static const char *const heads[] = { "CREDENTIAL", "OFFER", "ISSUED",
@@ -229,7 +248,7 @@ static int run_list(struct call *k)
 
 	l.offer = cmd_option(c, "--offer", &bad);
 	l.state = cmd_option(c, "--state", &bad);
-	if (bad || !cmd_operands(c, 1, 2))
+	if (bad || !cmd_operands(c, 1, 2) || !check_state(c, l.state))
 		return EXIT_USAGE;
 	e = query_log(
 		k->query,
@@ -259,6 +278,7 @@ struct changing {
 	struct state_item items[STATE_BATCH];
 	uint32_t count;
 	uint64_t changed, same, failed;
+	uint64_t foreign; /* of the failed: another member's */
 };
 
 static const char *result_text(enum state_result r)
@@ -292,6 +312,35 @@ static void tell_json(struct changing *g, const struct state_item *i)
 	arena_reset(&k->arena);
 }
 
+/* Is it named as another member's? */
+static bool is_foreign(const struct changing *g, struct slice name)
+{
+	struct slice member, id;
+	uint32_t log;
+
+	return slice_cut(name, '/', &member, &id) &&
+	       !slice_is(member, g->k->c->home->config.member) &&
+	       query_log(g->k->query, member, &log) == ERR_OK;
+}
+
+static void tell_unknown(struct changing *g, const struct state_item *i)
+{
+	struct slice member, id;
+	int n = (int)i->id.n;
+	const char *name = (const char *)i->id.p;
+
+	if (g->failed > CREDENTIALS_TOLD)
+		return;
+	if (!is_foreign(g, i->id)) {
+		cmd_msg(g->k->c, "%.*s: this member has no such credential", n,
+			name);
+		return;
+	}
+	slice_cut(i->id, '/', &member, &id);
+	cmd_msg(g->k->c, "%.*s: only %.*s changes the state of its credentials",
+		n, name, (int)member.n, (const char *)member.p);
+}
+
 static void tell_text(struct changing *g, const struct state_item *i)
 {
 	struct cmd *c = g->k->c;
@@ -313,9 +362,7 @@ static void tell_text(struct changing *g, const struct state_item *i)
 		cmd_out(c, ": %s already\n", g->change.state);
 		break;
 	case STATE_UNKNOWN:
-		if (g->failed <= CREDENTIALS_TOLD)
-			cmd_msg(c, "%.*s: this member has no such credential",
-				n, id);
+		tell_unknown(g, i);
 		break;
 	case STATE_CONTRARY:
 		if (g->failed <= CREDENTIALS_TOLD)
@@ -335,6 +382,8 @@ static enum err flush(struct changing *g)
 		g->same += g->items[i].result == STATE_SAME;
 		g->failed += g->items[i].result == STATE_UNKNOWN ||
 			     g->items[i].result == STATE_CONTRARY;
+		g->foreign += g->items[i].result == STATE_UNKNOWN &&
+			      is_foreign(g, g->items[i].id);
 		if (g->k->c->json)
 			tell_json(g, &g->items[i]);
 		else
@@ -391,7 +440,9 @@ static int finish(struct changing *g, enum err e)
 			(unsigned long long)g->failed);
 	if (g->failed == 0)
 		return EXIT_OK;
-	return g->changed + g->same > 0 ? EXIT_PARTLY : EXIT_FAILED;
+	if (g->changed + g->same > 0)
+		return EXIT_PARTLY;
+	return g->foreign == g->failed ? EXIT_NOT_ALLOWED : EXIT_FAILED;
 }
 
 static bool check_reason(struct cmd *c, const struct state_change *change)

@@ -295,9 +295,7 @@ static enum err check_one(struct log_call *k, uint32_t log, struct value *out)
 	struct log_report *r = xcalloc(1, sizeof(*r));
 	enum err e = log_check(k->c->home, log, is_cancelled, k->c, r);
 
-	if (e == ERR_CLOSED)
-		cmd_msg(k->c, "interrupted; nothing was changed");
-	else if (e != ERR_OK)
+	if (e != ERR_OK && e != ERR_CLOSED) /* whoever stops it knows */
 		cmd_msg(k->c, "the log cannot be read: %s", err_text(e));
 	else if (k->c->json)
 		*out = report_value(k, r);
@@ -400,7 +398,7 @@ int cmd_log(struct cmd *c)
 		e = dispatch(&k, what, c->argc > 2 ? c->argv[2] : NULL);
 	else
 		cmd_msg(c, "the store cannot be read: %s", err_text(e));
-	code = cmd_exit(e);
+	code = e == ERR_CLOSED ? EXIT_FAILED : cmd_exit(e);
 out:
 	query_close(k.query);
 	buf_free(&k.out);

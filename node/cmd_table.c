@@ -186,7 +186,10 @@ const struct cmd_entry cmd_table[] = {
 		"  FILE               a proof with content (log proof "
 		"--disclose)\n"
 		"  --explain          what else was considered and why it did "
-		"not count\n",
+		"not count\n"
+		"  Up to 16 credentials together are one question: do these "
+		"courses, as a set,\n"
+		"  count? Ask about each alone to have an answer for each.\n",
 	.example =
 		"symbolon -C DIR recognise dtu.dk/DTU-2024-006432 --by hku.hk\n"
 		"symbolon -C DIR recognise --offer dtu.dk/02170 --by all",

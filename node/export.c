@@ -467,8 +467,8 @@ static int tell(struct exporter *x, enum err e)
 		cmd_msg(x->c,
 			"%s: CSV cannot say all of %s; use --format ndjson",
 			x->o->schema->plural, x->beyond);
-	else if (e == ERR_CLOSED)
-		cmd_msg(x->c, "interrupted");
+	else if (e == ERR_CLOSED) /* whoever reads no further knows */
+		return EXIT_FAILED;
 	else
 		cmd_msg(x->c, "%s: %s", x->o->schema->plural, err_text(e));
 	return x->beyond != NULL ? EXIT_FAILED : cmd_exit(e);

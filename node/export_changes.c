@@ -368,9 +368,10 @@ int export_changes(struct cmd *c, const struct changes_options *o)
 		e = tell_all(&f);
 	if (e == ERR_OK && o->follow)
 		e = follow(&f);
-	if (e == ERR_CLOSED)
-		e = ERR_OK;
-	if (e != ERR_OK) {
+	if (e == ERR_CLOSED) {
+		/* Whoever stops it, or reads no further, knows. */
+		code = o->follow ? EXIT_OK : EXIT_FAILED;
+	} else if (e != ERR_OK) {
 		cmd_msg(c, "changes: %s", err_text(e));
 		code = cmd_exit(e);
 	}

@@ -1,6 +1,7 @@
 """Evidence that leaves the node: proofs, disclosure, states, checks from disk."""
 
 import os
+import subprocess
 
 import lib
 from lib import check, equal, in_sync
@@ -70,12 +71,93 @@ def test_what_a_learner_hands_over_is_recognised_and_nothing_else_is(lab):
     recogniser.run("recognise", rule, "--by", R).expect(
         lib.FAILED, err="not of a credential")
     # Once revoked, it cannot tell: the status is the issuer's own, too.
+    check("A000001, valid" in r.out and "incomplete" not in r.out, "valid", r)
     issuer.ok("credential", "revoke", "A000001", "--reason", "fraud")
     doc = issuer.json("recognise", "A000001", "--by", R)
     equal((doc["outcome"], doc["cause"]), ("not-evaluable", "revoked"))
     in_sync([issuer, recogniser])
     doc = recogniser.json("recognise", path, "--by", R)
     equal(doc["incomplete"], [{"kinds": ["status"], "member": I}])
+    equal((doc["outcome"], doc["subject"][0]["state"]),
+          ("conditional", "unknown"))
+    equal([x["code"] for x in doc["conditions"]], ["state-unknown"])
+    r = recogniser.ok("recognise", path, "--by", R)
+    for text in ("CONDITIONAL", "state not known here", f"--at {I}"):
+        check(text in r.out, text, r)
+    check("valid\n" not in r.out and "complete;" not in r.out, "no claim", r)
+    # Its issuer tells whoever can show it, but not why.
+    r = recogniser.ok("recognise", path, "--by", R, "--at", I)
+    check("is revoked" in r.out and "fraud" not in r.out, "asked there", r)
+    r = issuer.ok("recognise", path, "--by", R)
+    check("is revoked" in r.out and "fraud" in r.out, "at home", r)
+    # One that was logged behind the status cannot be meant by it.
+    issuer.ok("import", "credentials",
+              lib.ndjson(lab, "later.ndjson",
+                         [lib.credential(I, 4, "C000001")]),
+              "--audience", "own")
+    in_sync([issuer, recogniser])
+    late = proof(issuer, lab, "late.proof", "A000004", "--disclose")
+    equal(recogniser.json("recognise", late, "--by", R)["outcome"], "full")
+
+
+def test_an_old_version_that_is_handed_over_does_not_count(lab):
+    issuer, recogniser = pair(lab, audience="members")
+    path = proof(issuer, lab, "v1.proof", "A000001", "--disclose")
+    equal(recogniser.json("recognise", path, "--by", R)["outcome"], "full")
+    issuer.ok("import", "credentials",
+              lib.ndjson(lab, "v2.ndjson", [lib.credential(
+                  I, 1, "C000001", ects=2,
+                  grade={"value": "-3", "scheme": "dk-7"})]))
+    in_sync([issuer, recogniser])
+    for node in (issuer, recogniser):
+        doc = node.json("recognise", path, "--by", R)
+        equal((doc["outcome"], doc["cause"]),
+              ("not-evaluable", "newer-version"), node.member)
+        check(f"#{issuer.size() - 1} of {I}" in doc["reasons"][0]["text"],
+              "its place", doc["reasons"])
+        equal(doc["subject"][0]["state"], "replaced")
+    new = proof(issuer, lab, "v2.proof", "A000001", "--disclose")
+    doc = recogniser.json("recognise", new, "--by", R)
+    equal((doc["outcome"], doc["subject"][0]["ects"]), ("full", 2))
+
+
+def test_offers_that_are_not_there_or_retired_are_said_to_be(lab):
+    issuer, recogniser = pair(lab)
+    issuer.ok("import", "credentials",
+              lib.ndjson(lab, "e.ndjson", [lib.credential(
+                  I, 9, "C000001", offer_version=99)]))
+    issuer.ok("import", "offers",
+              lib.ndjson(lab, "o.ndjson", [lib.offer(3, state="retired")]))
+    # A state that is its issuer's own concerns no other credential.
+    issuer.ok("import", "credentials",
+              lib.ndjson(lab, "own.ndjson", [lib.credential(I, 8, "C000002")]),
+              "--audience", "own")
+    issuer.ok("credential", "revoke", "A000008", "--reason", "fraud")
+    in_sync([issuer, recogniser])
+    r = recogniser.ok("recognise", f"{I}/A000009", "--by", R)
+    check("edition 99 is not published here" in r.out, "the edition", r)
+    check("incomplete" not in r.out, "nothing is kept back", r)
+    r = recogniser.ok("recognise", "--offer", f"{I}/C000003", "--by", R)
+    check("retired" in r.out and "published by" not in r.out, "retired", r)
+    doc = recogniser.json("recognise", f"{I}/A000001", "--by", R)
+    equal((doc["outcome"], doc["incomplete"]), ("full", []))
+
+
+def test_a_reader_that_goes_away_ends_it_quietly(lab):
+    issuer, _ = pair(lab)
+    issuer.ok("import", "credentials",
+              lib.ndjson(lab, "many.ndjson",
+                         [lib.credential(I, i, "C000001")
+                          for i in range(10, 4000)]))
+    for words in (("changes",), ("credential", "list", "--json"),
+                  ("export", "credentials")):
+        p = subprocess.Popen([lab.binary, "-C", issuer.dir, *words],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             env=lab.env)
+        p.stdout.readline()
+        p.stdout.close()
+        err = p.stderr.read()
+        equal((p.wait(), err), (1, b""), " ".join(words))
 
 
 def test_only_its_issuer_discloses_what_is_not_public(lab):
@@ -161,7 +243,11 @@ def test_states_of_credentials_change_by_appending(lab):
     r = issuer.ok("credential", "show", "A000001")
     check("Canary1" not in r.out, "a person only when asked for", r)
     recogniser.run("credential", "revoke", f"{I}/A000003", "--reason",
+                   "fraud").expect(lib.NOT_ALLOWED, err="only dtu.dk changes")
+    recogniser.run("credential", "revoke", "A000003", "--reason",
                    "fraud").expect(lib.FAILED, err="no such credential")
+    issuer.run("credential", "list", "--state", "bogus").expect(
+        lib.USAGE, err="valid, suspended, revoked or superseded")
 
 
 def test_a_log_is_checked_from_disk_and_a_flipped_byte_is_found(lab):
