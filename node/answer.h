@@ -24,5 +24,10 @@ void answer_put_text(const struct value *doc, struct buf *out);
  * is granted in one line, for answers side by side. */
 const char *answer_heading(const struct value *doc);
 void answer_put_brief(const struct value *doc, struct buf *out);
+/* Append what one of them stands on: who recognises, evidence, copy. */
+void answer_put_ground(const struct value *doc, struct buf *out);
+/* Append in two lines what copies the undetermined ones of @n answers come
+ * from; nothing when none is. */
+void answer_put_rest(const struct value *docs, uint32_t n, struct buf *out);
 
 #endif /* NODE_ANSWER_H */

@@ -1,92 +1,6 @@
-#include "node/answer.h"
-
-#include <string.h>
-
-#include "proto/text.h"
+#include "node/answer_impl.h"
 
 /* The text form: the answer first, then one fact a line. */
-
-/* ---- Small things ----------------------------------------------------- */
-
-#define LABEL_COLUMNS 12
-
-/* Begin a line with its label. */
-static void label(struct buf *b, const char *name)
-{
-	size_t n = strlen(name);
-
-	buf_put_str(b, "  ");
-	buf_put_str(b, name);
-	for (; n < LABEL_COLUMNS; n++)
-		buf_put_u8(b, ' ');
-}
-
-static void end(struct buf *b)
-{
-	buf_put_u8(b, '\n');
-}
-
-/* Text from a document: no line break may pass for a line of ours. */
-static void put(struct buf *b, struct slice s)
-{
-	if (text_is_clean(s)) {
-		buf_put(b, s);
-		return;
-	}
-	for (size_t i = 0; i < s.n; i++)
-		buf_put_u8(b, s.p[i] < 0x20 || s.p[i] >= 0x7f ? '?' : s.p[i]);
-}
-
-static void put_field(struct buf *b, const struct value *v, const char *key)
-{
-	put(b, value_get_str(v, key));
-}
-
-static void line(struct buf *b, const char *name, struct slice text)
-{
-	label(b, name);
-	put(b, text);
-	end(b);
-}
-
-static bool has(const struct value *v, const char *key)
-{
-	return value_get(v, key) != NULL;
-}
-
-static bool is(const struct value *v, const char *key, const char *word)
-{
-	return slice_is(value_get_str(v, key), word);
-}
-
-static bool is_true(const struct value *v, const char *key)
-{
-	const struct value *b = value_get(v, key);
-
-	return b != NULL && b->type == VALUE_BOOL && b->b;
-}
-
-static uint32_t count(const struct value *v, const char *key)
-{
-	const struct value *list = value_get(v, key);
-
-	return list != NULL && list->type == VALUE_ARRAY ? list->count : 0;
-}
-
-/* The item of a list that is known to be there. */
-static const struct value *item(const struct value *v, const char *key,
-				uint32_t i)
-{
-	return &value_get(v, key)->items[i];
-}
-
-static void put_count(struct buf *b, const struct value *v, const char *key,
-		      const char *unit)
-{
-	text_put_hundredths(b, value_get_uint(v, key, 0));
-	buf_put_u8(b, ' ');
-	buf_put_str(b, unit);
-}
 
 /* The reason with this code, or NULL. */
 static const struct value *reason(const struct value *doc, const char *code)
@@ -492,158 +406,6 @@ static void put_reasons(struct buf *b, const struct value *doc)
 	}
 }
 
-static bool is_shown(const struct value *doc, const struct value *ground)
-{
-	/* The offer of a credential is named in the credential. */
-	return !is(ground, "kind", "offer") ||
-	       (count(doc, "subject") > 0 &&
-		has(item(doc, "subject", 0), "offer"));
-}
-
-static void put_evidence(struct buf *b, const struct value *doc)
-{
-	bool any = false;
-
-	for (uint32_t i = 0; i < count(doc, "basis"); i++) {
-		const struct value *g = item(doc, "basis", i);
-
-		if (!is_shown(doc, g))
-			continue;
-		if (any)
-			buf_put_str(b, ", ");
-		else
-			label(b, "evidence");
-		put_field(b, g, "member");
-		buf_put_str(b, " #");
-		buf_put_dec(b, value_get_uint(g, "seq", 0));
-		any = true;
-	}
-	if (any)
-		end(b);
-}
-
-static void put_considered(struct buf *b, const struct value *doc)
-{
-	for (uint32_t i = 0; i < count(doc, "considered"); i++) {
-		const struct value *c = item(doc, "considered", i);
-
-		label(b, "considered");
-		put_field(b, c, "kind");
-		buf_put_u8(b, ' ');
-		put_field(b, c, "id");
-		buf_put_str(b, " (#");
-		buf_put_dec(b, value_get_uint(c, "seq", 0));
-		buf_put_str(b, "): ");
-		put_field(b, c, "text");
-		end(b);
-	}
-}
-
-/* ---- The copy --------------------------------------------------------- */
-
-static void put_age(struct buf *b, uint64_t ms)
-{
-	static const struct {
-		uint64_t seconds;
-		const char *unit;
-	} units[] = { { 86400, " d ago" },
-		      { 3600, " h ago" },
-		      { 60, " min ago" } };
-	uint64_t seconds = ms / 1000;
-
-	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
-		if (seconds < 2 * units[i].seconds)
-			continue;
-		buf_put_dec(b, seconds / units[i].seconds);
-		buf_put_str(b, units[i].unit);
-		return;
-	}
-	buf_put_dec(b, seconds);
-	buf_put_str(b, " s ago");
-}
-
-static void put_log(struct buf *b, const struct value *log)
-{
-	put_field(b, log, "member");
-	if (is_true(log, "own")) {
-		buf_put_str(b, " is the node's own");
-	} else if (value_get_uint(log, "heard_ms", 0) == 0) {
-		buf_put_str(b, " was never heard");
-	} else {
-		buf_put_str(b, " heard ");
-		put_age(b, value_get_uint(log, "age_ms", 0));
-	}
-}
-
-static void put_copy(struct buf *b, const struct value *doc)
-{
-	uint32_t n = count(doc, "freshness"), told = 0;
-	bool complete = true;
-
-	if (n == 0)
-		return;
-	for (uint32_t i = 0; i < n; i++)
-		complete = complete &&
-			   is_true(item(doc, "freshness", i), "complete");
-	label(b, "copy");
-	if (!complete)
-		buf_put_str(b, "not complete yet");
-	else if (count(doc, "incomplete") > 0)
-		buf_put_str(b, "up to date, but for what is kept from this "
-			       "asker");
-	else
-		buf_put_str(b, "complete");
-	for (uint32_t i = 0; i < n; i++) {
-		const struct value *log = item(doc, "freshness", i);
-
-		/* The own log needs no word unless there is no other. */
-		if (is_true(log, "own") && (n > 1 || told > 0))
-			continue;
-		buf_put_str(b, told++ == 0 ? "; " : ", ");
-		put_log(b, log);
-	}
-	end(b);
-}
-
-/* Whom to ask: the answer says which log is its own node's. */
-static void put_whom(struct buf *b, const struct value *doc,
-		     const struct value *w)
-{
-	for (uint32_t i = 0; i < count(doc, "freshness"); i++) {
-		const struct value *log = item(doc, "freshness", i);
-
-		if (is_true(log, "own") &&
-		    slice_equal(value_get_str(log, "member"),
-				value_get_str(w, "member"))) {
-			buf_put_str(b, "; only its own users may ask about "
-				       "them");
-			return;
-		}
-	}
-	buf_put_str(b, "; ask with --at ");
-	put_field(b, w, "member");
-}
-
-static void put_incomplete(struct buf *b, const struct value *doc)
-{
-	for (uint32_t i = 0; i < count(doc, "incomplete"); i++) {
-		const struct value *w = item(doc, "incomplete", i);
-
-		label(b, "incomplete");
-		put_field(b, w, "member");
-		buf_put_str(b, " keeps records of these kinds from this "
-			       "asker: ");
-		for (uint32_t k = 0; k < count(w, "kinds"); k++) {
-			buf_put_str(b, k > 0 ? ", " : "");
-			put(b, item(w, "kinds", k)->type == VALUE_STR
-				       ? item(w, "kinds", k)->s
-				       : slice_of(NULL, 0));
-		}
-		put_whom(b, doc, w);
-		end(b);
-	}
-}
-
 /* ---- What to do next -------------------------------------------------- */
 
 /* Append the parts of an appeal that are stated. */
@@ -765,15 +527,15 @@ void answer_put_text(const struct value *doc, struct buf *out)
 	put_grades(out, doc);
 	put_conditions(out, doc);
 	put_reasons(out, doc);
-	put_evidence(out, doc);
-	put_copy(out, doc);
-	put_incomplete(out, doc);
+	ground_evidence(out, doc);
+	ground_copy(out, doc);
+	ground_withheld(out, doc);
 	if (is(doc, "outcome", "undetermined"))
 		put_apply(out, doc);
 	else if (!is(doc, "outcome", "not-evaluable"))
 		put_appeal(out, doc);
 	put_standing(out, doc);
-	put_considered(out, doc);
+	ground_considered(out, doc);
 }
 
 void answer_put_brief(const struct value *doc, struct buf *out)

@@ -305,6 +305,23 @@ static void show_row(struct cmd_table_out *t, const struct value *doc)
 	buf_free(&b);
 }
 
+/* What the rows stand on; those with nothing to show in one. */
+static void show_grounds(struct cmd *c, const struct value *docs, uint32_t n)
+{
+	struct buf b;
+
+	buf_init(&b, LIMIT_MEMBERS * LIMIT_ANSWER_BYTES);
+	buf_put_u8(&b, '\n');
+	for (uint32_t i = 0; i < n; i++) {
+		if (!slice_is(value_get_str(&docs[i], "outcome"),
+			      "undetermined"))
+			answer_put_ground(&docs[i], &b);
+	}
+	answer_put_rest(docs, n, &b);
+	out_lines(c, buf_slice(&b));
+	buf_free(&b);
+}
+
 static enum err out_all(struct asking *a, struct value *docs, uint32_t n)
 {
 	static const char *const heads[] = { "BY", "ANSWER", "AS" };
@@ -326,6 +343,8 @@ static enum err out_all(struct asking *a, struct value *docs, uint32_t n)
 	for (uint32_t i = 0; i < n; i++)
 		show_row(t, &docs[i]);
 	table_print(a->c, t);
+	if (!a->question.explain)
+		show_grounds(a->c, docs, n);
 	for (uint32_t i = 0; i < n && a->question.explain; i++) {
 		cmd_out_slice(a->c, SLICE_LIT("\n"));
 		show_text(a->c, &docs[i]);

@@ -143,6 +143,16 @@ def test_offers_that_are_not_there_or_retired_are_said_to_be(lab):
     equal((doc["outcome"], doc["incomplete"]), ("full", []))
 
 
+def test_answers_side_by_side_show_what_they_stand_on(lab):
+    issuer, _ = pair(lab)
+    r = issuer.ok("recognise", "A000002", "--by", "all")
+    head, _, rest = r.out.partition(f"\n\n{R}\n")
+    check("UNDETERMINED" in head and "RECOGNISED" in head, "rows", r)
+    check(rest.startswith(f"  evidence    {R} #"), "evidence", r)
+    check("  copy        complete; hku.hk heard" in rest, "its copy", r)
+    check("the other 1\n  copy        complete" in rest, "the rest", r)
+
+
 def test_a_reader_that_goes_away_ends_it_quietly(lab):
     issuer, _ = pair(lab)
     issuer.ok("import", "credentials",

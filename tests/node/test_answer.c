@@ -408,6 +408,41 @@ static void json_has_decimals_where_the_document_has_hundredths(void **state)
 	free(w);
 }
 
+/* ---- Side by side ----------------------------------------------------- */
+
+static void what_rows_stand_on_is_told_and_of_open_ones_in_one(void **state)
+{
+	static void (*const builds[])(struct world * w) = { undetermined, full,
+							    offer_unverified,
+							    undetermined };
+	struct world *w = calloc(4, sizeof(*w));
+	struct value docs[4];
+	struct buf text;
+
+	(void)state;
+	buf_init(&text, 65536);
+	for (size_t i = 0; i < 4; i++) {
+		world_init(&w[i]);
+		builds[i](&w[i]);
+		docs[i] = *world_ask(&w[i]);
+	}
+	answer_put_ground(&docs[1], &text);
+	answer_put_rest(docs, 4, &text);
+	answer_put_rest(&docs[1], 2, &text); /* none is open */
+	buf_put_u8(&text, 0);
+	assert_string_equal(
+		(char *)text.p,
+		"hku.hk\n"
+		"  evidence    hku.hk #10352, dtu.dk #8211\n"
+		"  copy        complete; hku.hk heard 3 s ago\n"
+		"the other 2\n"
+		"  copy        complete; the oldest heard 3 s ago\n");
+	for (size_t i = 0; i < 4; i++)
+		world_free(&w[i]);
+	buf_free(&text);
+	free(w);
+}
+
 /* ---- Documents that are not ours -------------------------------------- */
 
 static void a_failure_is_its_message_and_its_candidates(void **state)
@@ -467,6 +502,8 @@ static void strange_documents_are_shown_without_harm(void **state)
 		buf_reset(&text);
 		answer_put_text(&doc, &text);
 		answer_put_brief(&doc, &text);
+		answer_put_ground(&doc, &text);
+		answer_put_rest(&doc, 1, &text);
 		assert_int_equal(text.err, ERR_OK);
 		assert_int_equal(answer_to_json(&doc, &w->arena), ERR_OK);
 		world_free(w);
@@ -504,6 +541,8 @@ int main(void)
 		cmocka_unit_test(answers_are_worded_as_they_are_kept),
 		cmocka_unit_test(
 			json_has_decimals_where_the_document_has_hundredths),
+		cmocka_unit_test(
+			what_rows_stand_on_is_told_and_of_open_ones_in_one),
 		cmocka_unit_test(a_failure_is_its_message_and_its_candidates),
 		cmocka_unit_test(strange_documents_are_shown_without_harm),
 		cmocka_unit_test(a_line_break_in_a_document_is_no_new_line),
