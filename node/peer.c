@@ -130,6 +130,8 @@ static void arm(struct peers *p)
 {
 	uint64_t at = mesh_deadline(p->mesh), now = peers_now(p);
 
+	if (p->heard_late && p->heard_ms < at)
+		at = p->heard_ms;
 	if (at == UINT64_MAX)
 		loop_timer_clear(p->timer);
 	else
@@ -143,7 +145,8 @@ static void tell_heard(struct peers *p)
 	struct mesh_log_info info;
 	uint64_t now = peers_now(p);
 
-	if (now < p->heard_ms)
+	p->heard_late = now < p->heard_ms;
+	if (p->heard_late)
 		return;
 	p->heard_ms = now + PEERS_HEARD_MS;
 	for (uint32_t i = 0; i < n; i++) {

@@ -84,6 +84,7 @@ struct peers {
 	struct loop_timer *chores;
 	struct loop_timer *room; /* waiting is not empty */
 	uint64_t minute_ms, cosign_ms, heard_ms; /* next ones */
+	bool heard_late; /* something was heard since; told at heard_ms */
 	bool cosign_armed; /* chores come soon for it */
 	bool seeking, seek_again; /* missing bodies; another round then */
 	uint32_t seek_log; /* whose turn it is */
