@@ -5,8 +5,9 @@
  * DIR is a member's node directory (for its keys) that bears its name,
  * ALLIANCE the alliance file, PORT where MEMBER's node listens on
  * 127.0.0.1, OWNER whose credentials are asked about. Prints
- * "answers_per_second N", "p50_us N", "p99_us N". Every answer is decoded
- * and must have an outcome. */
+ * "answers_per_second N", "p50_us N", "p99_us N", and "asked N", all
+ * questions, of the warm-up too. Every answer is decoded and must have an
+ * outcome. */
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -51,7 +52,7 @@ struct load {
 	uint64_t credentials, deadline_ns, state;
 	unsigned connections, pipeline;
 	uint32_t *samples_us;
-	uint64_t answers, failures;
+	uint64_t asked, answers, failures;
 	bool warm; /* count from now on */
 	struct arena arena; /* for one frame */
 	struct conn conns[CONNECTIONS_MAX];
@@ -123,6 +124,7 @@ static void ask(struct load *l, struct conn *c)
 	message_put(&m, &c->frames);
 	c->sent_ns[m.ask.id % PIPELINE_MAX] = now_ns();
 	c->in_flight++;
+	l->asked++;
 	buf_free(&question);
 }
 
@@ -345,5 +347,6 @@ int main(int argc, char **argv)
 	printf("answers_per_second %.0f\n", (double)l.answers / seconds);
 	printf("p50_us %u\n", l.samples_us[l.answers / 2]);
 	printf("p99_us %u\n", l.samples_us[l.answers - l.answers / 100 - 1]);
+	printf("asked %" PRIu64 "\n", l.asked);
 	return 0;
 }
