@@ -245,8 +245,10 @@ enum err record_newest(struct query *q, uint32_t log, uint32_t kind,
 
 	for (uint32_t i = 0; e == ERR_OK && i < p.count; i++) {
 		e = record_at(q, log, p.seq[i], r);
-		if (e == ERR_OK && r->kind == kind && record_has_id(r, id))
+		if (e == ERR_OK && r->kind == kind && record_has_id(r, id)) {
+			r->alone = p.count == 1;
 			return ERR_OK;
+		}
 		if (e == ERR_DENIED)
 			break; /* there is a newer one that is not for them */
 	}
@@ -474,6 +476,8 @@ enum err statuses_find(struct query *q, const struct query_record *credential,
 
 	*count = 0;
 	*out = NULL;
+	if (credential->alone)
+		return add_statuses(q, credential->log, only, out, count);
 	e = places_find(q, STORE_BY_ID, credential->log,
 			id_value(q, KIND_CREDENTIAL, id), QUERY_VERSIONS, &p);
 	for (uint32_t i = 0; i < p.count && e == ERR_OK; i++) {

@@ -47,6 +47,7 @@ struct query_record {
 	uint64_t audience;
 	struct slice leaf; /* encoded */
 	struct slice body; /* plain */
+	bool alone; /* found by its id, and no other version has that id */
 };
 
 /* Give back the memory of the slices handed out; a loop over many records

@@ -27,7 +27,8 @@ WARN_UNUSED enum err vault_get(struct vault *v, uint32_t log, uint64_t seq,
 			       uint8_t out[LIMIT_SALT_BYTES]);
 /* Zero and sync one slot (erasure). */
 WARN_UNUSED enum err vault_erase(struct vault *v, uint32_t log, uint64_t seq);
-/* Zero everything from @size up. */
+/* Zero everything from @size up. Nobody asks for salts behind it meanwhile:
+ * what is not committed has no readers. Writer only. */
 WARN_UNUSED enum err vault_trim(struct vault *v, uint32_t log, uint64_t size);
 
 #endif /* NODE_VAULT_H */

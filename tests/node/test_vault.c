@@ -244,6 +244,31 @@ static void trimming_zeroes_what_was_not_committed(void **state)
 
 /* ---- Guard ---------------------------------------------------------------- */
 
+/* Enough salts that they are read through a view of the file. */
+static void a_long_file_is_read_as_it_is_now(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t seq;
+
+	for (seq = 0; seq < 2048; seq += 64)
+		put(f, 0, seq, 1, 64);
+	for (seq = 2047; seq > 0; seq--)
+		has(f, 0, seq, 1);
+	put(f, 0, 1500, 2, 1);
+	has(f, 0, 1500, 2);
+	ok(vault_erase(f->vault, 0, 1501));
+	has_not(f, 0, 1501);
+	ok(vault_trim(f->vault, 0, 100));
+	has(f, 0, 99, 1);
+	has_not(f, 0, 100);
+	has_not(f, 0, 1500);
+	for (seq = 100; seq < 8100; seq += 50)
+		put(f, 0, seq, 3, 50);
+	for (seq = 100; seq < 8100; seq++)
+		has(f, 0, seq, 3);
+	has_not(f, 0, 8100);
+}
+
 static void an_absent_guard_is_missing_and_not_made_by_looking(void **state)
 {
 	struct fixture *f = *state;
@@ -388,6 +413,7 @@ int main(void)
 		T(files_are_for_the_owner_only),
 		T(an_erased_salt_is_in_no_byte_of_the_file),
 		T(trimming_zeroes_what_was_not_committed),
+		T(a_long_file_is_read_as_it_is_now),
 		T(an_absent_guard_is_missing_and_not_made_by_looking),
 		T(the_guard_tells_what_was_written_last),
 		T(the_guard_never_grows),
