@@ -467,7 +467,6 @@ static void begin_turn(struct store_txn *t)
 {
 	t->err = ERR_OK;
 	t->log_count = atomic_load(&t->store->log_count);
-	memset(t->ready, 0, sizeof(t->ready));
 }
 
 enum err store_read(struct store *s, struct store_txn **out)

@@ -58,7 +58,6 @@ struct store_txn {
 	uint32_t log_count; /* logs that this transaction sees */
 	uint64_t changes; /* puts and deletes */
 	MDB_cursor *cursor[TABLE_COUNT]; /* opened when first needed */
-	bool ready[TABLE_COUNT]; /* cursor belongs to this turn */
 	bool busy[TABLE_COUNT]; /* cursor is in use by a scan */
 	MDB_cursor *append; /* on the records of @append_log */
 	uint32_t append_log;

@@ -46,11 +46,10 @@ enum err cursor_take(struct store_txn *t, enum table table, MDB_cursor **out)
 	if (t->cursor[table] == NULL)
 		err = store_keep(
 			t, mdb_cursor_open(t->txn, dbi, &t->cursor[table]));
-	else if (!t->ready[table] && !t->is_write)
+	else if (!t->is_write) /* of an earlier turn, or somewhere else */
 		err = store_keep(t, mdb_cursor_renew(t->txn, t->cursor[table]));
 	if (err != ERR_OK)
 		return err;
-	t->ready[table] = true;
 	t->busy[table] = true;
 	*out = t->cursor[table];
 	return ERR_OK;
