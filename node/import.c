@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "node/import_impl.h"
 #include "node/node.h"
@@ -22,6 +23,13 @@ bool import_fail(struct import *im, int exit, enum err e, const char *what)
 			e != ERR_OK ? err_text(e) : "");
 	im->exit = exit;
 	return false;
+}
+
+static void import_unlock(struct import *im)
+{
+	if (im->lock >= 0)
+		(void)close(im->lock);
+	im->lock = -1;
 }
 
 /* Preparing. */
@@ -105,7 +113,6 @@ static bool plan(struct import *im)
 				    ? im->o->audience
 				    : config_audience(&im->c->home->config,
 						      s->kind),
-		.undone = s->kind == KIND_CREDENTIAL && has_undone(im->c->home),
 	};
 	random_bytes(&p->key, sizeof(p->key));
 	buf_init(&today, sizeof(p->today) - 1);
@@ -129,7 +136,7 @@ static enum import_format format_of(const struct import *im)
 static void init(struct import *im, struct cmd *c,
 		 const struct import_options *o, const char *path)
 {
-	*im = (struct import){ .c = c, .o = o, .path = path };
+	*im = (struct import){ .c = c, .o = o, .path = path, .lock = -1 };
 	buf_init(&im->why, WHY_BYTES);
 	arena_init(&im->plan_arena, PLAN_ARENA_BYTES);
 	im->pool = import_pool_open();
@@ -143,6 +150,7 @@ static void init(struct import *im, struct cmd *c,
 
 static void release(struct import *im)
 {
+	import_unlock(im);
 	import_pool_close(im->pool);
 	for (size_t i = 0; i < IMPORT_SLICES; i++) {
 		import_maker_free(&im->makers[i]);
@@ -437,11 +445,26 @@ static bool report_conflicts(struct import *im)
 	       import_fail(im, EXIT_FAILED, e, "cannot be read again");
 }
 
+/* From here on no other import writes: what the first reading sees is what
+ * the second one finds, and the limits hold. A check writes nothing. */
+static bool hold_still(struct import *im)
+{
+	if (!im->o->check) {
+		im->lock = import_lock_writing(im->c, im->tmp);
+		if (im->lock < 0)
+			return import_fail(im, EXIT_FAILED, ERR_OK,
+					   "interrupted; nothing was changed");
+	}
+	im->plan.undone = im->plan.schema->kind == KIND_CREDENTIAL &&
+			  has_undone(im->c->home);
+	return true;
+}
+
 static bool check_file(struct import *im)
 {
 	enum err e;
 
-	if (!check_rows(im))
+	if (!hold_still(im) || !check_rows(im))
 		return false;
 	e = find_conflicts(im);
 	if (e == ERR_LIMIT)
@@ -621,6 +644,7 @@ static void run(struct import *im)
 	    im->counts[IMPORT_NEW] + im->counts[IMPORT_CHANGED] > 0 &&
 	    !import_write(im))
 		return;
+	import_unlock(im);
 	tell(im);
 	if (im->exit == EXIT_OK && im->counts[IMPORT_REJECTED] > 0)
 		im->exit = EXIT_PARTLY;

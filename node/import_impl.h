@@ -26,6 +26,7 @@ struct import {
 	const struct import_options *o;
 	const char *path;
 	char *tmp; /* directory; owned */
+	int lock; /* of import_lock_writing, or -1 */
 	struct import_source source;
 	struct import_report report;
 	struct import_plan plan;

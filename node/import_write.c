@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "node/import_impl.h"
 #include "node/node.h"
@@ -71,6 +70,8 @@ int import_lock_writing(struct cmd *c, const char *tmp)
 		pause_ms(POLL_MS);
 		fd = import_lock(tmp);
 	}
+	if (fd >= 0) /* whoever had it before is not running any more */
+		import_lock_sign(fd, slice_of(NULL, 0));
 	return fd;
 }
 
@@ -423,21 +424,16 @@ bool import_write(struct import *im)
 	const struct home *h = im->c->home;
 	struct journal_entry entry;
 	struct arena a;
-	int writing;
 	bool ok;
 
 	im->exit = EXIT_FAILED;
 	if (!import_may_sign(im->c))
 		return false;
-	writing = import_lock_writing(im->c, im->tmp);
-	if (writing < 0)
-		return import_fail(im, EXIT_FAILED, ERR_OK,
-				   "interrupted; nothing was changed");
 	im->exit = EXIT_OK;
 	im->plan.writing = true;
 	arena_init(&a, ENTRY_ARENA_BYTES);
 	ok = import_entry(&entry, &a, im->plan.schema->plural, im->path);
-	import_lock_sign(writing, entry.token);
+	import_lock_sign(im->lock, entry.token);
 	w.run = import_run_open(h, &entry);
 	w.run->compare_audience = im->plan.audience_given;
 	for (size_t k = 0; k < IMPORT_SLICES; k++)
@@ -447,7 +443,6 @@ bool import_write(struct import *im)
 		preparer_wipe(&w.preparers[k]);
 	import_run_close(w.run);
 	import_learners_free(&w.learners);
-	(void)close(writing);
 	arena_free(&a);
 	return ok;
 }

@@ -917,6 +917,51 @@ static void two_imports_at_once_are_both_correct(void **state)
 	nest_check(&d->nest, slice_str(d->nest.home.origin));
 }
 
+/* Both make their plans while nothing is there; only one may act on it. */
+static void the_limits_hold_against_what_another_import_brought(void **state)
+{
+	struct counter *d = *state;
+	struct importer importers[2] = { { .words = "credentials a.csv" },
+					 { .words = "credentials b.csv" } };
+	unsigned refused = 0;
+	struct buf why;
+	char *tmp;
+	int fd;
+
+	credentials(d, "a.csv", 0, 100, "B");
+	credentials(d, "b.csv", 0, 100, "A");
+	buf_init(&why, 4096);
+	ok(import_tmp_dir(&d->nest.home, &tmp, &why));
+	fd = import_lock(tmp);
+	assert_true(fd >= 0);
+	for (size_t i = 0; i < 2; i++) {
+		const char *name = i == 0 ? "a.csv" : "b.csv";
+
+		counter_hands_init(&importers[i].hands, &d->nest.home);
+		counter_file(&importers[i].hands, name,
+			     counter_read(&d->hands, name));
+		assert_int_equal(pthread_create(&importers[i].thread, NULL,
+						run_importer, &importers[i]),
+				 0);
+	}
+	usleep(300000);
+	close(fd);
+	for (size_t i = 0; i < 2; i++) {
+		pthread_join(importers[i].thread, NULL);
+		refused += importers[i].code == EXIT_REFUSED;
+		if (importers[i].code == EXIT_REFUSED)
+			counter_told(&importers[i].hands,
+				     "100 of 100 rows would change");
+		else
+			assert_int_equal(importers[i].code, EXIT_OK);
+		counter_hands_free(&importers[i].hands);
+	}
+	assert_int_equal(refused, 1);
+	assert_int_equal(counter_size(d), 100 + 34);
+	free(tmp);
+	buf_free(&why);
+}
+
 /* ---- Usage ---------------------------------------------------------------- */
 
 static void wrong_words_are_refused(void **state)
@@ -1054,6 +1099,7 @@ int main(void)
 		test(a_credential_that_comes_again_is_reinstated),
 		test(offers_and_rules_are_withdrawn),
 		test(two_imports_at_once_are_both_correct),
+		test(the_limits_hold_against_what_another_import_brought),
 		test(wrong_words_are_refused),
 		cmocka_unit_test(clashes_are_found_in_files_beyond_memory),
 		test(the_catalogue_and_awards_of_dtu_are_taken_as_they_are),
