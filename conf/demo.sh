@@ -72,6 +72,10 @@ in_sync() { # every node has every record of the others
 	done
 }
 has() { node "$@"; }
+heard() { # the owners have told portomar that its copies are complete
+	! node portomar recognise fjordby.example/FJ-2025-000001 \
+		--by lindenau.example | grep -q "never heard"
+}
 
 show() { # show MEMBER EXPECTED COMMAND...: EXPECTED is a pattern of grep -E
 	local m=$1 expected=$2 out
@@ -118,6 +122,7 @@ quietly node lindenau import rules "$sample/lindenau/rules.ndjson"
 quietly node portomar import rules "$sample/portomar/rules.ndjson"
 until_true 30 in_sync || die "the nodes do not come into sync"
 until_true 30 has portomar credential show fjordby.example/FJ-2025-000010
+until_true 10 heard || die "portomar does not hear the others"
 
 # ---- what they are for ----------------------------------------------------
 
@@ -175,7 +180,7 @@ Try, in another terminal:
   symbolon -C fjordby credential list
   symbolon -C lindenau peer test $f
   symbolon -C portomar log check $f
-  symbolon -C fjordby changes --since 0 --kind credentials
+  symbolon -C fjordby changes --kind credentials
   symbolon help
 EOT
 while :; do sleep 1; done

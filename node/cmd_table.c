@@ -140,10 +140,16 @@ const struct cmd_entry cmd_table[] = {
 	.summary = "Write the own records of a kind, ready to be imported again.",
 	.synopsis = "-C DIR export KIND [--format csv|ndjson] [--person]",
 	.options =
-		"  --format F         csv or ndjson; ndjson by default\n"
+		"  --format F         csv or ndjson; ndjson by default, and "
+		"the only one for\n"
+		"                     records with lists of objects, such as "
+		"rules\n"
 		"  --person           credentials with the learners' personal "
 		"fields\n",
-	.example = "symbolon -C DIR export rules --format csv > rules.csv",
+	.example =
+		"symbolon -C DIR export rules > rules.ndjson\n"
+		"symbolon -C DIR export credentials --person --format csv "
+		"> awards.csv",
 },
 {
 	.name = "changes",

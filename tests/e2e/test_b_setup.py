@@ -58,6 +58,66 @@ def test_the_ten_minutes_of_the_readme_work_as_written(lab):
         n.stop()
 
 
+def examples():
+    """The examples of the README's table of commands, as they are printed."""
+    with open(os.path.join(lib.TOP, "README.md"), encoding="utf-8") as f:
+        text = f.read()
+    table = re.search(r"^\| command \| example.*?\n\n", text, re.S | re.M).group()
+    found = re.findall(r"^\|[^|]*\| `(symbolon .*?)` \|", table, re.M)
+    check(len(found) >= 16, "the README has a table of examples", found)
+    return found
+
+
+def stage(lab):
+    """What the examples speak of: two nodes and the files they name."""
+    a, b = lab.alliance("dtu.dk", "hku.hk")
+    offer, credential = lib.offer(1), "DTU-2024-006432"
+    offer["offer"] = "02170"
+    a.ok("import", "offers", lib.ndjson(lab, "o.ndjson", [offer]))
+    lab.write("awards.csv",
+              "credential,offer,offer_version,subject_id,given_name,"
+              "family_name,birth_date,issued_on,achieved_on,ects,grade,"
+              "grade_scheme\n" + credential + ",02170,1,urn:schac:"
+              "personalUniqueCode:int:esi:dtu.dk:s1,Clara,Schmidt,1999-07-27,"
+              "2024-01-20,2024-01-20,5,10,dk-7\n")
+    a.ok("import", "credentials", lab.path("awards.csv"))
+    in_sync([a, b])
+    lab.write("learner.proof", a.ok("log", "proof", credential,
+                                    "--disclose").out)
+    os.rename(lab.path("alliance"), lab.path("baltic.alliance"))
+    cursor = a.ok("changes").lines()[0]["cursor"]
+    return a, [(" ID", " " + credential), ("CURSOR", cursor),
+               ("undo 7", "undo 2"), ("> dtu.card", "> dtu.dk.card"),
+               ("> baltic.alliance", "> other.alliance")]
+
+
+def test_every_example_of_the_command_table_works_as_written(lab):
+    a, words = stage(lab)
+    os.mkdir(lab.path("bin"))
+    os.symlink(lab.binary, lab.path("bin", "symbolon"))
+    env = {**lab.env, "PATH": lab.path("bin") + ":" + os.environ["PATH"]}
+    last = ("undo", "revoke")
+    for text in sorted(examples(), key=lambda x: any(w in x for w in last)):
+        place = a.dir
+        if " init " in text:
+            place = lab.path("new")
+        for old, new in words:
+            text = text.replace(old, new)
+        text = text.replace("-C DIR", "-C " + place)
+        if " serve" in text:
+            a.stop()
+        endless = re.search(r" serve| --watch| --follow", text)
+        if endless: # until somebody interrupts it
+            text = "timeout -s INT 2 " + text
+        p = subprocess.run(["sh", "-c", text], cwd=lab.top, env=env,
+                           capture_output=True, timeout=60, check=False)
+        check(p.returncode == (124 if endless else 0), f"works: {text}",
+              p.returncode, p.stdout, p.stderr)
+        if " serve" in text:
+            check(b"listening on" in p.stdout, "it serves", p.stdout)
+            a.start()
+
+
 def test_two_universities_meet(lab):
     a, b = lab.alliance("dtu.dk", "hku.hk")
     in_sync([a, b])
