@@ -152,8 +152,12 @@ install: all
 	install -D -m 755 $O/symbolon $(DESTDIR)$(PREFIX)/bin/symbolon
 	install -D -m 644 conf/symbolon.1 \
 		$(DESTDIR)$(PREFIX)/share/man/man1/symbolon.1
-	install -D -m 644 conf/symbolon.service \
-		$(DESTDIR)$(PREFIX)/lib/systemd/system/symbolon.service
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' conf/symbolon.service \
+		> $(DESTDIR)$(PREFIX)/lib/systemd/system/symbolon.service
+	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/symbolon.service
+	install -D -m 644 conf/symbolon.sysusers \
+		$(DESTDIR)$(PREFIX)/lib/sysusers.d/symbolon.conf
 	install -D -m 644 conf/symbolon.yaml.sample \
 		$(DESTDIR)$(PREFIX)/share/doc/symbolon/symbolon.yaml.sample
 clean:

@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "node/cmds.h"
@@ -79,10 +80,16 @@ static void tell_ready(struct node *n)
 
 static void reload(struct node *n)
 {
+	struct timespec now;
 	struct buf why;
+	char state[64];
 
 	buf_init(&why, WHY_BYTES);
-	notify("RELOADING=1");
+	/* Type=notify-reload wants the time. */
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	(void)snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld",
+		       (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+	notify(state);
 	/* What was wrong is logged and stays in the status. */
 	(void)!node_reload(n, &why);
 	notify("READY=1");

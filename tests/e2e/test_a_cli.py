@@ -1,6 +1,9 @@
 """The command line as a stranger meets it; no node runs unless it says so."""
 
 import os
+import re
+import shutil
+import socket
 import stat
 import subprocess
 import threading
@@ -275,3 +278,40 @@ def test_output_that_nobody_reads_is_no_success(lab):
         p = subprocess.run([lab.binary, "-C", n.dir, "card"], stdout=full,
                            stderr=subprocess.PIPE, env=lab.env, check=False)
     equal(p.returncode, lib.FAILED, "exit status")
+
+
+def test_systemd_is_told_of_start_reload_and_stop(lab):
+    n = lab.node("dtu.dk")
+    n.init()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.bind(lab.path("notify"))
+        s.settimeout(20)
+        lab.env["NOTIFY_SOCKET"] = lab.path("notify")
+        n.start()
+        equal(s.recv(100), b"READY=1")
+        n.reload()
+        check(re.fullmatch(rb"RELOADING=1\nMONOTONIC_USEC=\d+", s.recv(100)),
+              "a reload begins, with its time")
+        equal(s.recv(100), b"READY=1")
+        n.stop()
+        equal(s.recv(100), b"STOPPING=1")
+
+
+def test_an_installation_follows_the_prefix(lab):
+    to = lab.path("root")
+    subprocess.run(
+        ["make", "-s", "-o", "all", "install", "DESTDIR=" + to, "PREFIX=/usr",
+         "O=" + os.path.dirname(lab.binary)],
+        cwd=lib.TOP, check=True, capture_output=True)
+    unit = to + "/usr/lib/systemd/system/symbolon.service"
+    with open(unit, encoding="utf-8") as f:
+        check("\nExecStart=/usr/bin/symbolon -C " in f.read(), "ExecStart")
+    for path in ("bin/symbolon", "share/man/man1/symbolon.1",
+                 "lib/sysusers.d/symbolon.conf",
+                 "share/doc/symbolon/symbolon.yaml.sample"):
+        check(os.path.isfile(os.path.join(to, "usr", path)), path)
+    if shutil.which("systemd-analyze"):
+        p = subprocess.run(["systemd-analyze", "security", "--offline=true",
+                            "--threshold=15", unit], capture_output=True,
+                           check=False)
+        check(p.returncode == 0, "exposure of at most 1.5", p.stdout)
