@@ -57,7 +57,7 @@ struct call {
 	struct slice member, question;
 	struct home *home;
 	struct tls_config *tls;
-	uint64_t ask;
+	const struct call *asked; /* the question to be forgotten */
 };
 
 static void call_init(struct call *c, struct node *n,
@@ -196,12 +196,13 @@ static void on_answer(void *arg, enum err code, struct slice answer)
 
 static void run_ask(struct node *n, struct call *c)
 {
-	c->ask = peers_ask(n->peers, c->member, c->question, on_answer, c);
+	/* The answer may end @c before this returns. */
+	peers_ask(n->peers, c->member, c->question, on_answer, c);
 }
 
 static void run_forget(struct node *n, struct call *c)
 {
-	peers_ask_cancel(n->peers, c->ask);
+	peers_ask_cancel(n->peers, c->asked);
 	call_finish(c, ERR_OK);
 }
 
@@ -213,7 +214,7 @@ static enum err forget(struct node *n, struct call *asked)
 	enum err err;
 
 	call_init(&c, n, run_forget);
-	c.ask = asked->ask;
+	c.asked = asked;
 	err = call(&c);
 	call_free(&c);
 	/* When the loop has ended it has answered all. */

@@ -314,8 +314,8 @@ static void take_answer(struct peers *p, const struct mesh_out *out)
 	free(q);
 }
 
-uint64_t peers_ask(struct peers *p, struct slice member, struct slice question,
-		   peers_answer_cb *cb, void *arg)
+void peers_ask(struct peers *p, struct slice member, struct slice question,
+	       peers_answer_cb *cb, void *arg)
 {
 	uint32_t index = mesh_find_member(p->mesh, member);
 	struct question *q;
@@ -326,7 +326,7 @@ uint64_t peers_ask(struct peers *p, struct slice member, struct slice question,
 		err = mesh_ask(p->mesh, peers_now(p), index, id, question);
 	if (err != ERR_OK) {
 		cb(arg, err, slice_of(NULL, 0));
-		return id;
+		return;
 	}
 	q = xcalloc(1, sizeof(*q));
 	q->id = id;
@@ -335,7 +335,6 @@ uint64_t peers_ask(struct peers *p, struct slice member, struct slice question,
 	q->next = p->questions;
 	p->questions = q;
 	peers_run(p);
-	return id;
 }
 
 void peers_ask_no_more(struct peers *p)
@@ -350,9 +349,14 @@ void peers_ask_no_more(struct peers *p)
 	}
 }
 
-void peers_ask_cancel(struct peers *p, uint64_t ask)
+void peers_ask_cancel(struct peers *p, const void *arg)
 {
-	free(take_question(p, ask));
+	struct question *q = p->questions;
+
+	while (q != NULL && q->arg != arg)
+		q = q->next;
+	if (q != NULL)
+		free(take_question(p, q->id));
 }
 
 void peers_dial_now(struct peers *p, struct slice member)

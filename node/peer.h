@@ -53,12 +53,12 @@ void peers_set_tls(struct peers *p, struct tls_config *tls);
 /* Questions to others. @cb is called exactly once, later or at once.
  * Errors as node_ask. */
 typedef void peers_answer_cb(void *arg, enum err code, struct slice answer);
-uint64_t peers_ask(struct peers *p, struct slice member, struct slice question,
-		   peers_answer_cb *cb, void *arg);
+void peers_ask(struct peers *p, struct slice member, struct slice question,
+	       peers_answer_cb *cb, void *arg);
 /* Answer all that is asked, and will be, with ERR_SHUTDOWN. */
 void peers_ask_no_more(struct peers *p);
-/* Forget it: @cb is not called any more. */
-void peers_ask_cancel(struct peers *p, uint64_t ask);
+/* Forget the question of this @arg: its callback is not called any more. */
+void peers_ask_cancel(struct peers *p, const void *arg);
 
 /* Dial @member at the next opportunity. */
 void peers_dial_now(struct peers *p, struct slice member);
