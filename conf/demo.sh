@@ -47,7 +47,7 @@ quietly() { # quietly COMMAND...: its output only when it fails
 free_port() { # on which nothing listens
 	local p
 	while :; do
-		p=$((20000 + (RANDOM << 1) % 40000))
+		p=$((10240 + RANDOM % 22000)) # below what connections take
 		(exec 3<>"/dev/tcp/127.0.0.1/$p") 2>/dev/null || break
 	done
 	echo "$p"

@@ -73,7 +73,7 @@ cpu_ticks() { awk '{ print $14 + $15 }' "/proc/${pid[$1]}/stat"; }
 free_port() {
 	local p
 	while :; do
-		p=$((20000 + (RANDOM << 1) % 40000))
+		p=$((10240 + RANDOM % 22000)) # below what connections take
 		(exec 3<>"/dev/tcp/127.0.0.1/$p") 2>/dev/null || break
 	done
 	echo "$p"
