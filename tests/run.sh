@@ -75,11 +75,14 @@ programs() { # programs GLOB...: those whose source exists
 	done
 }
 
+# A minute each where nobody waits.
+fuzz_seconds=${FUZZ_SECONDS:-$([ "${CI:-}" = true ] && echo 60 || echo 5)}
+
 target() { # target NAME: a fuzz target over its seeds, then a while on
 	local dir=tests/vectors/${1#fuzz_} out=$log/$1
 	mkdir "$out"
-	timeout 300 "build/fuzz/tests/fuzz/$1" -rss_limit_mb=2048 \
-		-max_total_time="${FUZZ_SECONDS:-5}" -artifact_prefix="$out/" \
+	timeout 900 "build/fuzz/tests/fuzz/$1" -rss_limit_mb=2048 -seed=1 \
+		-max_total_time="$fuzz_seconds" -artifact_prefix="$out/" \
 		"$out" $([ -d "$dir" ] && echo "$dir") >"$log/$1.out" 2>&1 ||
 		touch "$log/$1.failed"
 }
