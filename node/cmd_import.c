@@ -69,6 +69,7 @@ static enum err entry_value(const struct journal_entry *e, const char *state,
 	pair(out, "changed", number(e->changed));
 	pair(out, "unchanged", number(e->unchanged));
 	pair(out, "rejected", number(e->rejected));
+	pair(out, "learners_changed", number(e->learners));
 	if (e->undo_of > 0)
 		pair(out, "undo_of", number(e->undo_of));
 	if (e->undone_by > 0)

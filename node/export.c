@@ -26,9 +26,18 @@ static void drop(struct value *doc, const char *key)
 	doc->count = kept;
 }
 
+/* Is @f part of what goes out? Of what the node set, only what may stand for
+ * the person who is left out. */
+static bool is_shown(const struct field *f, bool person)
+{
+	if ((f->flags & FIELD_STANDS) != 0)
+		return !person;
+	return (f->flags & FIELD_STORED) == 0;
+}
+
 /* A copy with room for one more pair, in the order of the table. */
 static enum err in_order(const struct schema *s, const struct value *doc,
-			 struct arena *a, struct value *out)
+			 bool person, struct arena *a, struct value *out)
 {
 	enum err e = value_map(a, doc->count + 1, out);
 	uint32_t n = 0;
@@ -39,7 +48,7 @@ static enum err in_order(const struct schema *s, const struct value *doc,
 		const struct field *field = &s->shape->fields[f];
 		const struct value *v = value_get(doc, field->name);
 
-		if (v == NULL || (field->flags & FIELD_STORED) != 0)
+		if (v == NULL || !is_shown(field, person))
 			continue;
 		out->pairs[n].key = slice_str(field->name);
 		out->pairs[n++].value = *v;
@@ -79,51 +88,13 @@ static enum err add_credential(struct own *o, uint64_t position,
 	return e;
 }
 
-struct finder {
-	uint64_t seqs[16];
-	uint32_t count;
-};
-
-static bool on_entry(void *arg, const struct store_entry *e)
-{
-	struct finder *f = arg;
-
-	f->seqs[f->count++] = e->seq;
-	return f->count < sizeof(f->seqs) / sizeof(f->seqs[0]);
-}
-
-/* The newest learner record with this number into o->body. */
-static enum err open_learner(struct own *o, struct slice number)
-{
-	uint8_t hash[STORE_HASH_BYTES];
-	struct finder f = { .count = 0 };
-	uint64_t audience;
-	uint32_t kind;
-	enum err e;
-
-	buf_reset(&o->key);
-	buf_put_str(&o->key, "learner/");
-	buf_put(&o->key, number);
-	index_hash(&o->home->index, STORE_BY_REF, buf_slice(&o->key), hash);
-	e = store_index_scan(o->txn, STORE_BY_REF, o->home->own_log, hash, true,
-			     on_entry, &f);
-	for (uint32_t i = 0; e == ERR_OK && i < f.count; i++) {
-		e = own_open(o, f.seqs[i], &kind, &audience);
-		if (e == ERR_OK && kind == KIND_LEARNER &&
-		    slice_equal(dec_find_str(buf_slice(&o->body), "number"),
-				number))
-			return ERR_OK;
-	}
-	return e == ERR_OK ? ERR_NOT_FOUND : e;
-}
-
 static enum err add_subject(struct own *o, struct slice number, struct arena *a,
 			    struct value *doc)
 {
 	const struct schema *s = schema_of(KIND_LEARNER);
 	struct value subject;
 	struct slice body = { NULL, 0 };
-	enum err e = open_learner(o, number);
+	enum err e = own_learner(o, number);
 
 	if (e == ERR_OK)
 		e = arena_copy(a, buf_slice(&o->body), &body);
@@ -151,7 +122,7 @@ enum err export_document(struct own *o, const struct schema *s, uint64_t seq,
 	if (e == ERR_OK)
 		e = schema_to_value(s, body, person, a, &doc);
 	if (e == ERR_OK)
-		e = in_order(s, &doc, a, out);
+		e = in_order(s, &doc, person, a, out);
 	if (e != ERR_OK)
 		return e;
 	if (kind == KIND_STATUS)

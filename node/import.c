@@ -1,6 +1,7 @@
 #include "node/import.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -89,7 +90,8 @@ static bool plan_columns(struct import *im)
 	if (e != ERR_OK)
 		return refuse_header(im, &c);
 	p->credential_column = schema_plan_column(p->row, "credential");
-	if (p->schema->kind != KIND_CREDENTIAL)
+	p->learner_column = schema_plan_column(p->row, "learner");
+	if (p->schema->kind != KIND_CREDENTIAL || p->learner_column >= 0)
 		return true;
 	e = schema_plan_part(p->row, "subject", schema_of(KIND_LEARNER),
 			     &im->plan_arena, &p->subject);
@@ -219,7 +221,7 @@ static void check_slice(void *arg, unsigned k)
 		e = import_make(m, &im->batch.records[i], &im->keep[k],
 				&im->made[i]);
 		if (e == ERR_OK && im->made[i].state != IMPORT_REJECTED)
-			e = import_match(m, &im->made[i]);
+			e = import_match(m, &im->keep[k], &im->made[i]);
 	}
 	own_end(&m->own);
 	im->slice_err[k] = e;
@@ -264,6 +266,7 @@ static enum err note_seen(struct import *im, const struct import_record *r,
 
 	if (e != ERR_OK || m->learner.n == 0)
 		return e;
+	row.mark |= m->differs ? IMPORT_SEEN_COUNTED : 0;
 	row.id = get_u64be(m->person.b);
 	row.content = get_u64be(m->content.b);
 	return import_seen_add(&im->people, &row);
@@ -278,7 +281,8 @@ static enum err judge_row(struct import *im, uint32_t i)
 	im->counts[m->state]++;
 	im->letters += m->letters;
 	mark(im, r->index,
-	     m->state == IMPORT_NEW || m->state == IMPORT_CHANGED);
+	     m->state == IMPORT_NEW || m->state == IMPORT_CHANGED ||
+		     m->differs);
 	if (m->state != IMPORT_REJECTED)
 		return note_seen(im, r, m);
 	im->bad_encoding += strcmp(m->why->code, "bad-encoding") == 0;
@@ -381,6 +385,7 @@ static enum err find_conflicts(struct import *im)
 		e = import_seen_finish(&im->people);
 	if (e != ERR_OK)
 		return e;
+	im->learners_changed = im->people.counted;
 	im->conflicts = xcalloc((size_t)im->ids.clash_count +
 					im->people.clash_count + 1,
 				sizeof(*im->conflicts));
@@ -491,8 +496,9 @@ static bool check_file(struct import *im)
 
 static bool keeps_limits(struct import *im)
 {
-	uint64_t changed = im->counts[IMPORT_CHANGED];
+	uint64_t changed = im->counts[IMPORT_CHANGED] + im->learners_changed;
 	uint64_t good = im->rows - im->counts[IMPORT_REJECTED];
+	char more[80] = "";
 
 	if (im->counts[IMPORT_REJECTED] > im->o->max_rejects) {
 		cmd_msg(im->c,
@@ -506,11 +512,16 @@ static bool keeps_limits(struct import *im)
 	if (changed <= IMPORT_CHANGED_FREE ||
 	    changed * 100 <= (uint64_t)im->o->max_changed * good)
 		return true;
+	if (im->learners_changed > 0)
+		(void)snprintf(more, sizeof(more),
+			       " and %" PRIu64 " learners would change",
+			       im->learners_changed);
 	cmd_msg(im->c,
 		"%s: %" PRIu64 " of %" PRIu64 " rows would change records "
-		"that are there, --max-changed allows %u %%; nothing was "
+		"that are there%s, --max-changed allows %u %%; nothing was "
 		"changed. If that is meant: --max-changed 100",
-		im->path, changed, good, im->o->max_changed);
+		im->path, im->counts[IMPORT_CHANGED], good, more,
+		im->o->max_changed);
 	im->exit = EXIT_REFUSED;
 	return false;
 }
@@ -531,9 +542,11 @@ static void put_json_result(struct import *im)
 		im->plan.schema->plural, (int)b.n, (const char *)b.p);
 	cmd_out(im->c,
 		"\"new\":%" PRIu64 ",\"changed\":%" PRIu64
-		",\"unchanged\":%" PRIu64 ",\"rejected\":%" PRIu64 ",",
+		",\"unchanged\":%" PRIu64 ",\"rejected\":%" PRIu64
+		",\"learners_changed\":%" PRIu64 ",",
 		im->counts[IMPORT_NEW], im->counts[IMPORT_CHANGED],
-		im->counts[IMPORT_UNCHANGED], im->counts[IMPORT_REJECTED]);
+		im->counts[IMPORT_UNCHANGED], im->counts[IMPORT_REJECTED],
+		im->learners_changed);
 	buf_reset(&b);
 	value_put_json(&kept, &b);
 	cmd_out(im->c, "\"rejects\":%.*s,\"warnings\":{",
@@ -578,6 +591,9 @@ static void tell(struct import *im)
 		" unchanged, %" PRIu64 " rejected",
 		im->counts[IMPORT_NEW], im->counts[IMPORT_CHANGED],
 		im->counts[IMPORT_UNCHANGED], im->counts[IMPORT_REJECTED]);
+	if (im->learners_changed > 0)
+		cmd_out(im->c, ", %" PRIu64 " learners changed",
+			im->learners_changed);
 	if (im->o->check)
 		cmd_out(im->c, " (check: nothing was changed)");
 	if (im->number > 0)
@@ -641,7 +657,9 @@ static void run(struct import *im)
 	if (!keeps_limits(im))
 		return;
 	if (!im->o->check &&
-	    im->counts[IMPORT_NEW] + im->counts[IMPORT_CHANGED] > 0 &&
+	    im->counts[IMPORT_NEW] + im->counts[IMPORT_CHANGED] +
+			    im->learners_changed >
+		    0 &&
 	    !import_write(im))
 		return;
 	import_unlock(im);

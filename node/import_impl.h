@@ -44,6 +44,7 @@ struct import {
 	uint64_t apply_rows; /* bits there are */
 	uint64_t rows; /* good and bad */
 	uint64_t counts[IMPORT_REJECTED + 1]; /* by state */
+	uint64_t learners_changed; /* learners, not rows */
 	uint64_t bad_encoding, letters; /* rows */
 	struct import_key seen; /* first reading */
 	uint64_t warnings[WARNING_COUNT];

@@ -103,9 +103,9 @@ static enum err put_row(struct import_job *j, struct writer_txn *t,
 	if (what[ITEM_MAIN] == PUT_NEW)
 		j->added++;
 	else if (what[ITEM_MAIN] == PUT_VERSION ||
-		 what[ITEM_LEARNER] != PUT_NOTHING ||
 		 what[ITEM_STATUS] != PUT_NOTHING)
 		j->changed++;
+	j->learners += what[ITEM_LEARNER] == PUT_VERSION;
 	return ERR_OK;
 }
 
@@ -118,6 +118,7 @@ static enum err apply(struct writer_job *job, struct writer_txn *t)
 
 	j->added = 0;
 	j->changed = 0;
+	j->learners = 0;
 	j->from = 0;
 	j->to = 0;
 	for (uint32_t i = 0; i < j->rows && e == ERR_OK; i++)
@@ -127,6 +128,7 @@ static enum err apply(struct writer_job *job, struct writer_txn *t)
 	extent = (struct journal_extent){ j->from, j->to };
 	more.added = j->added;
 	more.changed = j->changed;
+	more.learners = j->learners;
 	return import_journal_add(writer_store(t), &j->run->entry, &more);
 }
 
@@ -139,6 +141,7 @@ static void done(struct writer_job *job, enum err result)
 	if (result == ERR_OK) {
 		r->added += j->added;
 		r->changed += j->changed;
+		r->learners += j->learners;
 	} else if (r->failed == ERR_OK) {
 		r->failed = result;
 	}

@@ -40,6 +40,7 @@ struct import_job {
 	uint32_t rows;
 	/* Results of apply. */
 	uint64_t added, changed; /* rows */
+	uint64_t learners; /* that were there and changed */
 	uint64_t from, to; /* extent appended */
 };
 
@@ -52,6 +53,7 @@ struct import_run {
 	unsigned in_flight;
 	enum err failed; /* first failure */
 	uint64_t added, changed; /* rows committed */
+	uint64_t learners; /* changed, committed */
 	struct import_job jobs[IMPORT_JOBS];
 };
 

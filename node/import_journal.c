@@ -75,6 +75,7 @@ enum err import_journal_get(struct store_txn *t, uint64_t number,
 		.added = value_get_uint(&v, "new", 0),
 		.changed = value_get_uint(&v, "changed", 0),
 		.unchanged = value_get_uint(&v, "unchanged", 0),
+		.learners = value_get_uint(&v, "learners_changed", 0),
 		.rejected = value_get_uint(&v, "rejected", 0),
 		.undo_of = value_get_uint(&v, "undo_of", 0),
 		.undone_by = value_get_uint(&v, "undone_by", 0),
@@ -112,6 +113,7 @@ static enum err encode(const struct journal_entry *e, struct arena *a,
 	put_pair(&v, "new", value_uint(e->added));
 	put_pair(&v, "changed", value_uint(e->changed));
 	put_pair(&v, "unchanged", value_uint(e->unchanged));
+	put_pair(&v, "learners_changed", value_uint(e->learners));
 	put_pair(&v, "rejected", value_uint(e->rejected));
 	put_pair(&v, "undo_of", value_uint(e->undo_of));
 	put_pair(&v, "undone_by", value_uint(e->undone_by));
@@ -180,6 +182,7 @@ enum err import_journal_add(struct store_txn *t, struct journal_entry *e,
 	if (err == ERR_OK) {
 		old.added += more->added;
 		old.changed += more->changed;
+		old.learners += more->learners;
 		err = add_extent(&old, &more->extents[0]);
 	}
 	if (err == ERR_OK)

@@ -31,6 +31,7 @@ struct journal_entry {
 	struct slice token; /* names this run */
 	uint64_t unix_seconds; /* begun */
 	uint64_t added, changed, unchanged, rejected; /* rows */
+	uint64_t learners; /* whose records changed */
 	uint64_t undo_of; /* the import that this one undid; 0: none */
 	uint64_t undone_by; /* 0: not undone */
 	struct journal_extent *extents; /* ascending */

@@ -11,7 +11,7 @@
 struct import_learner {
 	struct import_key person; /* digest of the id */
 	struct import_key number; /* all zero: an empty slot */
-	struct import_key content; /* newest that was seen */
+	struct import_key content; /* of the first row */
 };
 
 struct import_learners {

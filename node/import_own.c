@@ -164,6 +164,33 @@ enum err own_search(struct own *o, const struct schema *s, struct slice id,
 	return confirm(o, s, id, &h, seq);
 }
 
+enum err own_learner(struct own *o, struct slice number)
+{
+	uint8_t hash[STORE_HASH_BYTES];
+	uint64_t audience;
+	uint32_t kind;
+	struct hits h;
+	enum err e;
+
+	buf_reset(&o->key);
+	buf_put_str(&o->key, "learner/");
+	buf_put(&o->key, number);
+	index_hash(&o->home->index, STORE_BY_REF, buf_slice(&o->key), hash);
+	h.count = 0;
+	h.max = HITS_MAX;
+	h.before = UINT64_MAX;
+	e = store_index_scan(o->txn, STORE_BY_REF, o->home->own_log, hash, true,
+			     on_hit, &h);
+	for (uint32_t i = 0; e == ERR_OK && i < h.count; i++) {
+		e = own_open(o, h.entries[i].seq, &kind, &audience);
+		if (e == ERR_OK && kind == KIND_LEARNER &&
+		    slice_equal(dec_find_str(buf_slice(&o->body), "number"),
+				number))
+			return ERR_OK;
+	}
+	return e == ERR_OK ? ERR_NOT_FOUND : e;
+}
+
 enum err own_status(struct own *o, uint64_t first, struct slice *state,
 		    struct slice *reason)
 {

@@ -49,6 +49,9 @@ WARN_UNUSED enum err own_open(struct own *o, uint64_t seq, uint32_t *kind,
 /* As own_open, of any log: own_open is of home->own_log. */
 WARN_UNUSED enum err own_open_in(struct own *o, uint32_t log, uint64_t seq,
 				 uint32_t *kind, uint64_t *audience);
+/* The newest learner record with this number (32 digits), opened into
+ * o->body. ERR_NOT_FOUND: there is none. */
+WARN_UNUSED enum err own_learner(struct own *o, struct slice number);
 /* The state and reason of the newest status on the credential whose first
  * record is at @first, "" when there is none. */
 WARN_UNUSED enum err own_status(struct own *o, uint64_t first,

@@ -20,6 +20,7 @@ void import_maker_init(struct import_maker *m, const struct home *home)
 	csv_init(&m->csv, ',');
 	m->cells = xcalloc(1, sizeof(*m->cells));
 	buf_init(&m->body, LIMIT_BODY_BYTES + 1024);
+	buf_init(&m->last.merged, LIMIT_BODY_BYTES + 1024);
 }
 
 void import_maker_free(struct import_maker *m)
@@ -29,6 +30,7 @@ void import_maker_free(struct import_maker *m)
 	csv_free(&m->csv);
 	free(m->cells);
 	buf_wipe(&m->body);
+	buf_wipe(&m->last.merged);
 }
 
 void import_maker_use(struct import_maker *m, const struct import_plan *plan)
@@ -211,6 +213,29 @@ static enum err make_learner(struct making *k)
 	return ERR_OK;
 }
 
+static bool gives_number(const struct making *k)
+{
+	const struct import_plan *p = k->m->plan;
+
+	if (p->format == IMPORT_CSV)
+		return p->learner_column >= 0;
+	return value_get_str(&k->doc, "learner").n > 0;
+}
+
+/* The learner that a given number means. */
+static enum err check_number(struct making *k)
+{
+	enum err e =
+		own_learner(&k->m->own, dec_find_str(k->out->body, "learner"));
+
+	if (e != ERR_NOT_FOUND)
+		return e;
+	complain(&k->c, "unknown-learner", "learner",
+		 "there is no learner of this number in the own log",
+		 "give the subject instead of the number");
+	return ERR_MALFORMED;
+}
+
 /* The place of the credential that a status is about: of its first record,
  * which stays the same when the credential changes. */
 static enum err find_credential(struct making *k)
@@ -278,7 +303,7 @@ static enum err make(struct making *k, const struct import_record *r)
 	if (e == ERR_OK)
 		e = copy_id(k);
 	if (e == ERR_OK && s->kind == KIND_CREDENTIAL)
-		e = make_learner(k);
+		e = gives_number(k) ? check_number(k) : make_learner(k);
 	if (e != ERR_OK || (m->plan->writing && !m->plan->undone))
 		return e;
 	own_hash(&m->own, s, out->id, out->hash);
@@ -320,55 +345,109 @@ enum err import_make(struct import_maker *m, const struct import_record *r,
 
 /* Against the store. */
 
-static enum err find_learner(struct import_maker *m, struct import_made *made)
+static bool says(const struct value *map, struct slice key)
+{
+	for (uint32_t i = 0; i < map->count; i++) {
+		if (slice_equal(map->pairs[i].key, key))
+			return true;
+	}
+	return false;
+}
+
+/* @row laid over @held, both with zeros for the number. */
+static enum err overlay(struct import_maker *m, struct slice held,
+			struct slice row)
+{
+	struct arena *a = &m->scratch;
+	struct value old;
+	struct value new;
+	struct value all;
+	enum err e = value_decode(held, a, &old);
+
+	if (e == ERR_OK)
+		e = value_decode(row, a, &new);
+	if (e == ERR_OK && (old.type != VALUE_MAP || new.type != VALUE_MAP))
+		e = ERR_CORRUPT;
+	if (e == ERR_OK)
+		e = value_map(a, old.count + new.count, &all);
+	if (e != ERR_OK)
+		return e;
+	memcpy(all.pairs, new.pairs, new.count * sizeof(*all.pairs));
+	all.count = new.count;
+	for (uint32_t i = 0; i < old.count; i++) {
+		if (!says(&new, old.pairs[i].key))
+			all.pairs[all.count++] = old.pairs[i];
+	}
+	buf_reset(&m->last.merged);
+	return value_encode(&all, &m->last.merged);
+}
+
+/* Into m->last. */
+static enum err find_learner(struct import_maker *m,
+			     const struct import_made *made)
 {
 	const struct schema *s = schema_of(KIND_LEARNER);
-	uint8_t hash[STORE_HASH_BYTES];
-	struct own_entry entry;
+	struct buf *body = &m->own.body;
 	struct slice digits;
+	uint64_t seq;
 	enum err e;
 
-	made->known = false;
-	own_hash(&m->own, s, made->learner_id, hash);
-	e = own_newest(&m->own, hash, &entry);
+	m->last.known = false;
+	m->last.differs = false;
 	/* Opened, for it holds the number. */
-	if (e == ERR_OK)
-		e = own_search(&m->own, s, made->learner_id, true, UINT64_MAX,
-			       &entry.seq);
+	e = own_search(&m->own, s, made->learner_id, true, UINT64_MAX, &seq);
 	if (e == ERR_NOT_FOUND)
 		return ERR_OK;
 	if (e != ERR_OK)
 		return e;
-	digits = dec_find_str(buf_slice(&m->own.body), "number");
+	digits = dec_find_str(buf_slice(body), "number");
 	if (digits.n != NUMBER_BYTES ||
-	    !text_parse_hex(digits, made->number.b, sizeof(made->number.b)))
+	    !text_parse_hex(digits, m->last.number.b, sizeof(m->last.number.b)))
 		return ERR_CORRUPT;
-	memcpy(m->own.body.p + (digits.p - m->own.body.p), zeros, NUMBER_BYTES);
-	made->stored = import_hash(&m->plan->key, buf_slice(&m->own.body));
-	made->known = true;
-	return ERR_OK;
+	m->last.known = true;
+	memcpy(body->p + (digits.p - body->p), zeros, NUMBER_BYTES);
+	if (slice_equal(buf_slice(body), made->learner))
+		return ERR_OK;
+	e = overlay(m, buf_slice(body), made->learner);
+	m->last.differs =
+		e == ERR_OK &&
+		!slice_equal(buf_slice(&m->last.merged), buf_slice(body));
+	return e;
 }
 
-enum err import_find_learner(struct import_maker *m, struct import_made *made)
+static bool is_last(const struct import_maker *m,
+		    const struct import_made *made)
 {
-	enum err e;
+	return m->last.begun == m->own.begun &&
+	       memcmp(&m->last.person, &made->person, sizeof(made->person)) ==
+		       0 &&
+	       memcmp(&m->last.content, &made->content,
+		      sizeof(made->content)) == 0;
+}
 
-	if (m->last.begun != m->own.begun ||
-	    memcmp(&m->last.person, &made->person, sizeof(made->person)) != 0) {
+enum err import_find_learner(struct import_maker *m, struct arena *keep,
+			     struct import_made *made)
+{
+	enum err e = ERR_OK;
+
+	if (!is_last(m, made)) {
 		m->last.begun = 0;
 		e = find_learner(m, made);
 		if (e != ERR_OK)
 			return e;
 		m->last.begun = m->own.begun;
 		m->last.person = made->person;
-		m->last.known = made->known;
-		m->last.number = made->number;
-		m->last.stored = made->stored;
+		m->last.content = made->content;
 	}
 	made->known = m->last.known;
 	made->number = m->last.number;
-	made->stored = m->last.stored;
-	return ERR_OK;
+	made->differs = m->last.differs;
+	if (!made->differs || !m->plan->writing)
+		return ERR_OK;
+	e = arena_copy(keep, buf_slice(&m->last.merged), &made->learner);
+	made->number_in_learner =
+		(uint8_t *)(uintptr_t)dec_find_str(made->learner, "number").p;
+	return e;
 }
 
 /* The own copy of the same content: with another audience it counts as
@@ -421,20 +500,17 @@ static enum err match_entry(struct import_maker *m, struct import_made *made,
 		made->state = IMPORT_NEW;
 		return ERR_OK;
 	}
-	if (made->known &&
-	    memcmp(&made->stored, &made->content, sizeof(made->content)) != 0)
-		return ERR_OK;
 	return match_same(m, made, entry->seq);
 }
 
-enum err import_match(struct import_maker *m, struct import_made *made)
+enum err import_match(struct import_maker *m, struct arena *keep,
+		      struct import_made *made)
 {
-	const struct schema *s = m->plan->schema;
 	struct own_entry entry;
 	enum err e = ERR_OK;
 
-	if (s->kind == KIND_CREDENTIAL)
-		e = import_find_learner(m, made);
+	if (made->learner.n > 0)
+		e = import_find_learner(m, keep, made);
 	if (e == ERR_OK && made->known)
 		import_set_number(made, &made->number);
 	if (e == ERR_OK)

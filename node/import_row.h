@@ -20,6 +20,7 @@ struct import_plan {
 	const struct row_plan *row; /* CSV */
 	const struct row_plan *subject; /* CSV credentials: the learner's */
 	int credential_column; /* CSV statuses */
+	int learner_column; /* CSV credentials by learner's number, or -1 */
 	char today[16]; /* YYYY-MM-DD */
 	uint64_t audience; /* of new records */
 	bool audience_given; /* on the command line: differing ones change */
@@ -47,7 +48,7 @@ struct import_made {
 	uint64_t content_hash; /* of all that the row says */
 	/* Credentials only. The body's learner number and the learner body's
 	 * number are still zeros: import_set_number. */
-	struct slice learner; /* body */
+	struct slice learner; /* body; n 0: its number was given */
 	struct slice learner_id; /* in it */
 	uint8_t *number_in_body; /* 32 digits each */
 	uint8_t *number_in_learner;
@@ -55,7 +56,7 @@ struct import_made {
 	struct import_key content; /* of the learner body with zeros */
 	bool known; /* the learner is in the store: */
 	struct import_key number;
-	struct import_key stored; /* content of the stored learner body */
+	bool differs; /* known, and what the row says is not in its record */
 	uint64_t reinstate; /* position + 1 of an unchanged credential whose
 			     * import was undone; 0: none */
 };
@@ -65,9 +66,10 @@ struct import_maker {
 	struct own own;
 	struct {
 		uint64_t begun; /* own.begun when it was looked up; 0: none */
-		struct import_key person;
-		bool known;
-		struct import_key number, stored;
+		struct import_key person, content;
+		bool known, differs;
+		struct import_key number;
+		struct buf merged; /* when it differs; owned */
 	} last; /* learner: a file often has a learner's rows together */
 	struct schema_context x;
 	struct arena scratch; /* for one record */
@@ -87,12 +89,16 @@ void import_maker_use(struct import_maker *m, const struct import_plan *plan);
 WARN_UNUSED enum err import_make(struct import_maker *m,
 				 const struct import_record *r,
 				 struct arena *keep, struct import_made *out);
-/* Find the learner of a made credential: known, number, stored. */
+/* Find the learner of a made credential: known, number, differs. What the row
+ * does not say stays as it is in the learner's record: when it differs and
+ * the plan is writing, made->learner becomes the record with the row's
+ * fields laid over it, in @keep. */
 WARN_UNUSED enum err import_find_learner(struct import_maker *m,
+					 struct arena *keep,
 					 struct import_made *made);
-/* Compare a made record with the store: state, reinstate. Between own_begin
- * and own_end. */
-WARN_UNUSED enum err import_match(struct import_maker *m,
+/* Compare a made record with the store: state, reinstate, and its learner.
+ * Between own_begin and own_end. */
+WARN_UNUSED enum err import_match(struct import_maker *m, struct arena *keep,
 				  struct import_made *made);
 /* Put @number into both bodies. */
 void import_set_number(struct import_made *made,

@@ -131,7 +131,7 @@ static enum err add_clash(struct import_seen *s,
 	s->clashes[s->clash_count++] = (struct import_clash){
 		.line = r->line,
 		.other = other,
-		.mark = r->mark,
+		.mark = r->mark & (uint8_t)~IMPORT_SEEN_COUNTED,
 		.repeat = repeat,
 	};
 	return ERR_OK;
@@ -146,6 +146,8 @@ static enum err judge_group(struct import_seen *s,
 
 	for (size_t i = 1; i < count && differs == 0; i++)
 		differs = rows[i].content != rows[0].content ? i : 0;
+	if (differs == 0 && (rows[0].mark & IMPORT_SEEN_COUNTED) != 0)
+		s->counted++;
 	for (size_t i = 0; i < count && e == ERR_OK; i++) {
 		const struct import_seen_row *r = &rows[i];
 
@@ -171,8 +173,7 @@ static enum err judge(struct import_seen *s, struct import_seen_row *rows,
 	for (size_t to = 1; to <= count && e == ERR_OK; to++) {
 		if (to < count && rows[to].id == rows[from].id)
 			continue;
-		if (to - from > 1)
-			e = judge_group(s, rows + from, to - from);
+		e = judge_group(s, rows + from, to - from);
 		from = to;
 	}
 	return e;

@@ -13,11 +13,13 @@
 #define IMPORT_ROWS_MAX (1ull << 28) /* rows of one file */
 #define IMPORT_CLASHES_MAX (1u << 20) /* rows that clash, of one file */
 
+#define IMPORT_SEEN_COUNTED 0x80u /* in mark: count this id */
+
 struct import_seen_row {
 	uint64_t id; /* keyed hash */
 	uint64_t content; /* keyed hash */
 	uint64_t line : 56;
-	uint64_t mark : 8; /* the caller's, told back */
+	uint64_t mark : 8; /* the caller's, told back; and whether to count */
 };
 
 /* A row that says something about the same id as @other, which is before it
@@ -37,6 +39,7 @@ struct import_seen {
 	int parts[IMPORT_SEEN_PARTS]; /* descriptors, or -1 */
 	struct import_clash *clashes; /* owned */
 	uint32_t clash_count, clash_cap;
+	uint64_t counted; /* ids whose rows agree and are to be counted */
 	bool with_repeats; /* set by the caller: repeats are clashes too */
 };
 

@@ -157,11 +157,11 @@ static enum err make_row(struct writing *w, unsigned k, uint32_t i)
 	if (e != ERR_OK || made->state == IMPORT_REJECTED)
 		return e;
 	if (im->plan.undone)
-		return import_match(m, made);
+		return import_match(m, &w->job->arenas[k], made);
 	if (made->learner.n == 0 ||
 	    import_learners_find(&w->learners, &made->person) != NULL)
 		return ERR_OK;
-	return import_find_learner(m, made);
+	return import_find_learner(m, &w->job->arenas[k], made);
 }
 
 static void make_slice(void *arg, unsigned k)
@@ -192,22 +192,19 @@ static void number_learner(struct writing *w, uint32_t i)
 	struct import_made *made = &w->job->made[i];
 	struct import_learner *e =
 		import_learners_find(&w->learners, &made->person);
-	struct import_learner fresh = { .person = made->person };
+	struct import_learner fresh = { .person = made->person,
+					.content = made->content };
 	bool write = false;
 
-	if (e == NULL && made->known) {
+	if (e == NULL) {
 		fresh.number = made->number;
-		fresh.content = made->stored;
+		if (!made->known)
+			random_bytes(fresh.number.b, sizeof(fresh.number.b));
 		e = import_learners_add(&w->learners, &fresh);
-	} else if (e == NULL) {
-		random_bytes(fresh.number.b, sizeof(fresh.number.b));
-		fresh.content = made->content;
-		e = import_learners_add(&w->learners, &fresh);
-		write = true;
-	}
-	if (memcmp(&e->content, &made->content, sizeof(e->content)) != 0) {
-		e->content = made->content;
-		write = true;
+		write = !made->known || made->differs;
+	} else if (memcmp(&e->content, &made->content, sizeof(e->content)) !=
+		   0) {
+		w->bad++; /* the first reading rejected such rows */
 	}
 	made->number = e->number;
 	if (write)
@@ -404,6 +401,7 @@ static bool finish(struct writing *w, enum err e)
 	im->counts[IMPORT_NEW] = w->run->added;
 	im->counts[IMPORT_CHANGED] = w->run->changed;
 	im->counts[IMPORT_UNCHANGED] = good - w->run->added - w->run->changed;
+	im->learners_changed = w->run->learners;
 	if (e != ERR_OK)
 		end.state = JOURNAL_STOPPED;
 	end.unchanged = e == ERR_OK ? im->counts[IMPORT_UNCHANGED] : 0;

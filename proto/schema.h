@@ -57,6 +57,8 @@ enum field_flag {
 	FIELD_STORED = 16, /* set by the node: only in a body */
 	FIELD_PAST = 32, /* warned about when in the future */
 	FIELD_MEMBER = 64, /* must name the importing member itself */
+	FIELD_STANDS = 128, /* of FIELD_STORED: may be given instead of the
+				* required FIELD_INPUT object */
 };
 
 struct shape;
@@ -100,8 +102,9 @@ struct schema {
 struct complaint {
 	const char *code; /* static: "unknown-field", "bad-date", ... */
 	char field[128]; /* path: "targets[2].match", or a column */
-	char message[192]; /* one sentence, no full stop */
-	char cure[192]; /* what to do, no full stop; may be empty */
+	char message[256]; /* one sentence, no full stop */
+	char cure[512]; /* what to do, no full stop; may be empty; has
+			 * room for the words of any enum */
 };
 
 /* Things that are taken and told. */

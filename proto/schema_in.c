@@ -112,9 +112,18 @@ static enum err read_languages(struct reader *r, const struct field *f,
 	return ERR_OK;
 }
 
+static enum err negative(struct reader *r)
+{
+	complain(r->c, "bad-number", "", "the number is negative",
+		 "write one that is not below 0");
+	return ERR_MALFORMED;
+}
+
 static enum err read_number(struct reader *r, const struct field *f,
 			    const struct value *v, struct value *out)
 {
+	if (v->type == VALUE_INT)
+		return negative(r);
 	if (f->type == FIELD_UINT)
 		return v->type == VALUE_UINT
 			       ? field_from_number(f, v->u, out, r->c)
@@ -254,6 +263,48 @@ static enum err missing(struct reader *r, const struct field *f)
 	return ERR_MALFORMED;
 }
 
+static bool is_set_by_node(const struct field *f)
+{
+	return (f->flags & FIELD_STORED) != 0 && (f->flags & FIELD_STANDS) == 0;
+}
+
+/* What nobody gave: set by the node, or missing. @stands: something was given
+ * that stands for the input object. */
+static enum err read_rest(struct reader *r, const struct shape *s,
+			  uint64_t seen, struct value *out)
+{
+	const struct field *f;
+	bool stands = false;
+
+	for (size_t i = 0; i < s->count; i++)
+		stands = stands || ((s->fields[i].flags & FIELD_STANDS) != 0 &&
+				    (seen & 1ull << i) != 0);
+	for (size_t i = 0; i < s->count; i++) {
+		bool given = (seen & 1ull << i) != 0;
+		bool input;
+
+		f = &s->fields[i];
+		input = f->type == FIELD_OBJECT &&
+			(f->flags & FIELD_INPUT) != 0;
+		if (stands && input && given) {
+			complain(r->c, "learner-twice", f->name,
+				 "both the learner's number and the subject "
+				 "are given",
+				 "remove one of them");
+			return ERR_MALFORMED;
+		}
+		if (given || (stands && input))
+			continue;
+		if ((f->flags & FIELD_STORED) != 0) {
+			out->pairs[out->count].key = slice_str(f->name);
+			out->pairs[out->count++].value = stored(r, f);
+		} else if ((f->flags & FIELD_REQUIRED) != 0) {
+			return missing(r, f);
+		}
+	}
+	return ERR_OK;
+}
+
 static enum err read_shape(struct reader *r, const struct shape *s,
 			   const struct value *doc, struct value *out)
 {
@@ -270,7 +321,7 @@ static enum err read_shape(struct reader *r, const struct shape *s,
 		const struct value_pair *p = &doc->pairs[i];
 
 		f = schema_field(s, p->key);
-		if (f == NULL || (f->flags & FIELD_STORED) != 0)
+		if (f == NULL || is_set_by_node(f))
 			return unknown(r, p->key);
 		if (is_empty(&p->value))
 			continue;
@@ -293,17 +344,7 @@ static enum err read_shape(struct reader *r, const struct shape *s,
 		out->pairs[out->count].key = p->key;
 		out->pairs[out->count++].value = v;
 	}
-	for (size_t i = 0; i < s->count; i++) {
-		f = &s->fields[i];
-		if ((f->flags & FIELD_STORED) != 0) {
-			out->pairs[out->count].key = slice_str(f->name);
-			out->pairs[out->count++].value = stored(r, f);
-		} else if ((f->flags & FIELD_REQUIRED) != 0 &&
-			   (seen & 1ull << i) == 0) {
-			return missing(r, f);
-		}
-	}
-	return ERR_OK;
+	return read_rest(r, s, seen, out);
 }
 
 /* Drop the names that begin with '_' at the top: what a rejects file adds. */

@@ -271,7 +271,9 @@ static const struct field credential_fields[] = {
 	F("issuer", DOMAIN, FIELD_INPUT | FIELD_MEMBER, "the member itself"),
 	OBJECT("subject", REQ | PERSON | FIELD_INPUT, subject_shape,
 	       "the learner; kept in a record of its own"),
-	F("learner", NUMBER, REQ | FIELD_STORED, "the learner's number"),
+	F("learner", NUMBER, REQ | FIELD_STORED | FIELD_STANDS,
+	  "the learner's number; for a learner that the node holds it may "
+	  "stand instead of the subject"),
 	F("issued_on", DATE, REQ | PAST, "date of issue"),
 	F("achieved_on", DATE, PAST, "completion; absent: date of issue"),
 	F("ects", HUNDREDTHS, 0, "ECTS credits earned"),

@@ -124,6 +124,8 @@ static bool is_listed(const struct lister *l, const struct field *f)
 {
 	unsigned member = FIELD_INPUT | FIELD_MEMBER;
 
+	if ((f->flags & FIELD_STANDS) != 0)
+		return !l->person;
 	if ((f->flags & FIELD_STORED) != 0 || (f->flags & member) == member)
 		return false;
 	if (f->type == FIELD_OBJECT && (f->flags & FIELD_IS_LIST) != 0)

@@ -62,7 +62,8 @@ static bool find(struct finder *k, const struct shape *s, struct slice rest,
 		struct slice at = f->column != NULL ? k->full : rest;
 		bool list = (f->flags & FIELD_IS_LIST) != 0;
 
-		if ((f->flags & FIELD_STORED) != 0 ||
+		if (((f->flags & FIELD_STORED) != 0 &&
+		     (f->flags & FIELD_STANDS) == 0) ||
 		    (f->type == FIELD_OBJECT && list))
 			continue;
 		assert(depth < SCHEMA_PATH_MAX);
@@ -350,20 +351,48 @@ static enum err missing_column(struct complaint *c, const struct field *f,
 	return ERR_MALFORMED;
 }
 
+/* Something stands for the required input object; not both. */
+static enum err check_stands(const struct row_plan *p, bool *stands,
+			     struct complaint *c)
+{
+	bool subject = false;
+
+	*stands = false;
+	for (size_t i = 0; i < p->columns; i++) {
+		const struct schema_column *col = &p->found[i];
+
+		if (col->depth == 0)
+			continue;
+		*stands = *stands || (col->path[0]->flags & FIELD_STANDS) != 0;
+		subject = subject || (col->depth > 1 &&
+				      (col->path[0]->flags & FIELD_INPUT) != 0);
+	}
+	if (!*stands || !subject)
+		return ERR_OK;
+	complain(c, "learner-twice", "learner",
+		 "there are columns for both the learner's number and the "
+		 "subject",
+		 "remove one or the others");
+	return ERR_MALFORMED;
+}
+
 /* Every required field at the top, and within required objects, has a
  * column. */
 static enum err check_required(const struct row_plan *p, const struct shape *s,
 			       const struct field *parent, struct complaint *c)
 {
 	uint32_t depth = parent == NULL ? 0 : 1;
-	enum err e = ERR_OK;
+	bool stands = false;
+	enum err e = parent == NULL ? check_stands(p, &stands, c) : ERR_OK;
 
 	for (size_t i = 0; i < s->count && e == ERR_OK; i++) {
 		const struct field *f = &s->fields[i];
 		bool found = false;
 
 		if ((f->flags & FIELD_REQUIRED) == 0 ||
-		    (f->flags & FIELD_STORED) != 0)
+		    (f->flags & FIELD_STORED) != 0 ||
+		    (stands && f->type == FIELD_OBJECT &&
+		     (f->flags & FIELD_INPUT) != 0))
 			continue;
 		for (size_t j = 0; j < p->columns; j++)
 			found = found || leads(p, j, f, depth);
@@ -645,9 +674,18 @@ static enum err put_map(struct rower *r, const struct node *n)
 
 static enum err put_node(struct rower *r, const struct node *n)
 {
+	enum err e;
+
 	if (n->f->type == FIELD_POSITION) {
 		enc_uint(&r->enc, r->x->position);
 		return ERR_OK;
+	}
+	if (n->f->type == FIELD_NUMBER && n->column >= 0) {
+		if (r->cells[n->column].n == 0)
+			return missing_cell(r, n);
+		e = put_cell(r, n, r->cells[n->column]);
+		r->x->number_at = e == ERR_OK ? mark(r, r->x->number.n) : 0;
+		return at_column(r, n, e);
 	}
 	if (n->f->type == FIELD_NUMBER) {
 		enc_str(&r->enc, r->x->number);

@@ -532,6 +532,18 @@ enum err field_from_number(const struct field *f, uint64_t v, struct value *out,
 	return e;
 }
 
+static bool is_negative(struct slice s)
+{
+	return s.n > 1 && s.p[0] == '-' && is_digit(s.p[1]);
+}
+
+static enum err complain_negative(const struct field *f, struct slice s,
+				  struct complaint *c)
+{
+	(void)complain_value(c, f, "bad-number", s, "is negative");
+	return complain_cure(c, "write one that is not below 0");
+}
+
 static enum err from_uint(const struct field *f, struct slice s,
 			  struct value *out, struct complaint *c)
 {
@@ -539,6 +551,8 @@ static enum err from_uint(const struct field *f, struct slice s,
 
 	if (text_parse_u64(s, &v))
 		return put_number(f, v, s, out, c);
+	if (is_negative(s))
+		return complain_negative(f, s, c);
 	(void)complain_value(c, f, "bad-number", s, "is not a whole number");
 	return complain_cure(c, "write digits only");
 }
@@ -554,6 +568,8 @@ static enum err from_hundredths(const struct field *f, struct slice s,
 		*out = value_uint(v);
 		return ERR_OK;
 	}
+	if (is_negative(s))
+		return complain_negative(f, s, c);
 	(void)complain_value(c, f, "bad-number", s,
 			     e == ERR_LIMIT
 				     ? "is too large"

@@ -120,6 +120,27 @@ static void exports_import_again_unchanged(void **state)
 	}
 }
 
+static void credentials_without_persons_import_again_unchanged(void **state)
+{
+	struct counter *d = *state;
+	static const char *const formats[] = { "csv", "ndjson" };
+	char words[128];
+
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(words, sizeof(words), "credentials --format %s",
+			 formats[i]);
+		assert_int_equal(counter_run(&d->hands, cmd_export, words),
+				 EXIT_OK);
+		snprintf(words, sizeof(words), "again.%s", formats[i]);
+		counter_file(&d->hands, words, buf_slice(&d->hands.out));
+		snprintf(words, sizeof(words), "credentials again.%s",
+			 formats[i]);
+		import(d, words);
+		counter_said(&d->hands, "0 new, 0 changed, 3 unchanged, "
+					"0 rejected\n");
+	}
+}
+
 static void a_document_reads_like_the_input(void **state)
 {
 	struct counter *d = *state;
@@ -319,6 +340,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(exports_import_again_unchanged),
+		test(credentials_without_persons_import_again_unchanged),
 		test(a_document_reads_like_the_input),
 		test(rows_have_the_columns_in_use),
 		test(only_the_newest_version_is_exported),

@@ -268,9 +268,97 @@ static void a_new_name_is_a_new_version_of_the_same_learner(void **state)
 	counter_text(&d->hands, "b.csv",
 		     "credential,offer,subject_id,family_name,issued_on\n"
 		     "A1,X,s1,Married,2024-01-01\n");
-	expect(d, "credentials b.csv", EXIT_OK, "0 new, 1 changed");
+	expect(d, "credentials b.csv --check", EXIT_OK,
+	       "0 new, 0 changed, 1 unchanged, 0 rejected, 1 learners changed");
+	expect(d, "credentials b.csv", EXIT_OK,
+	       "0 new, 0 changed, 1 unchanged, 0 rejected, 1 learners changed");
 	assert_int_equal(counter_size(d), 4); /* the credential is the same */
-	expect(d, "credentials b.csv", EXIT_OK, "1 unchanged");
+	expect(d, "credentials b.csv", EXIT_OK, "1 unchanged, 0 rejected\n");
+	expect(d, "list --json", EXIT_OK, "\"learners_changed\":1");
+}
+
+static void what_a_file_does_not_say_about_a_learner_stays(void **state)
+{
+	struct counter *d = *state;
+	uint64_t size;
+
+	counter_text(&d->hands, "a.csv",
+		     "credential,offer,subject_id,given_name,family_name,"
+		     "birth_date,issued_on\n"
+		     "A1,X,s1,Clara,One,2000-01-01,2024-01-01\n");
+	expect(d, "credentials a.csv", EXIT_OK, "1 new");
+	size = counter_size(d);
+	counter_text(&d->hands, "b.csv",
+		     "credential,offer,subject_id,issued_on\n"
+		     "A1,X,s1,2024-01-01\n");
+	expect(d, "credentials b.csv", EXIT_OK, "1 unchanged, 0 rejected\n");
+	counter_text(&d->hands, "c.csv",
+		     "credential,offer,subject_id,family_name,issued_on\n"
+		     "A2,X,s1,,2024-01-01\n");
+	expect(d, "credentials c.csv", EXIT_OK,
+	       "1 new, 0 changed, 0 unchanged,"
+	       " 0 rejected (");
+	assert_int_equal(counter_size(d), size + 1);
+	counter_text(&d->hands, "d.ndjson",
+		     "{\"credential\":\"A2\",\"offer\":\"X\",\"issued_on\":"
+		     "\"2024-01-01\",\"subject\":{\"id\":\"s1\","
+		     "\"family_name\":\"Two\"}}\n");
+	expect(d, "credentials d.ndjson", EXIT_OK,
+	       "1 unchanged, 0 rejected, 1 learners changed");
+	assert_int_equal(counter_size(d), size + 2);
+	counter_run(&d->hands, cmd_export, "credentials --person");
+	counter_said(&d->hands, "{\"birth_date\":\"2000-01-01\",\"family_name"
+				"\":\"Two\",\"given_name\":\"Clara\",\"id\":"
+				"\"s1\"}");
+	/* The first file is now older than what is held. */
+	expect(d, "credentials a.csv", EXIT_OK, "1 learners changed");
+}
+
+static void changed_learners_count_for_max_changed(void **state)
+{
+	struct counter *d = *state;
+	struct buf b;
+	char line[128];
+
+	credentials(d, "a.csv", 0, 60, "B");
+	expect(d, "credentials a.csv", EXIT_OK, "60 new");
+	buf_init(&b, 1 << 20);
+	buf_put_str(&b, "credential,offer,subject_id,given_name,issued_on,"
+			"ects,grade\n");
+	for (unsigned i = 0; i < 60; i++) {
+		snprintf(line, sizeof(line),
+			 "C%u,0%u,s%u,Other,2024-01-20,7.5,B\n", i, i % 7,
+			 i / 3);
+		buf_put_str(&b, line);
+	}
+	counter_file(&d->hands, "b.csv", buf_slice(&b));
+	buf_free(&b);
+	assert_int_equal(import(d, "credentials b.csv"), EXIT_REFUSED);
+	counter_told(&d->hands, "0 of 60 rows would change records that are "
+				"there and 20 learners would change, ");
+	expect(d, "credentials b.csv --max-changed 50 --json", EXIT_OK,
+	       "\"changed\":0,\"unchanged\":60,\"rejected\":0,"
+	       "\"learners_changed\":20,");
+}
+
+static void a_learner_may_be_given_by_number(void **state)
+{
+	struct counter *d = *state;
+
+	counter_text(&d->hands, "a.csv",
+		     "credential,offer,learner,issued_on\n"
+		     "A1,X,00112233445566778899aabbccddeeff,2024-01-01\n"
+		     "A2,X,,2024-01-01\nA3,X,12,2024-01-01\n");
+	expect(d, "credentials a.csv", EXIT_PARTLY, "0 new");
+	counter_told(&d->hands, "a.csv:2: row 2, column learner: "
+				"unknown-learner: there is no learner");
+	counter_told(&d->hands,
+		     "a.csv:3: row 3, column learner: missing-field");
+	counter_told(&d->hands, "a.csv:4: row 4, column learner: bad-number");
+	counter_text(&d->hands, "b.csv",
+		     "credential,offer,learner,subject_id,issued_on\n");
+	assert_int_equal(import(d, "credentials b.csv"), EXIT_FAILED);
+	counter_told(&d->hands, "column learner: learner-twice");
 }
 
 static void learners_keep_their_number_over_restarts(void **state)
@@ -1075,6 +1163,9 @@ int main(void)
 		test(future_dates_are_taken_with_a_warning),
 		test(several_files_are_imported_in_turn),
 		test(a_new_name_is_a_new_version_of_the_same_learner),
+		test(what_a_file_does_not_say_about_a_learner_stays),
+		test(changed_learners_count_for_max_changed),
+		test(a_learner_may_be_given_by_number),
 		test(learners_keep_their_number_over_restarts),
 		test(two_names_of_one_learner_are_both_told),
 		test(personal_values_are_in_no_message),
