@@ -198,6 +198,10 @@ void mesh_on_want(struct mesh *m, uint64_t now_ms, struct mesh_link *k,
 			mesh_send(m, k, &busy);
 			return;
 		}
+		/* What is being read was for another job, even when this one
+		 * has its number. */
+		if (k->read_id != 0 && k->read_log == log)
+			k->read_job = 0;
 		k->serving += v->job == 0;
 		v->job = w->job;
 		v->next = w->from;

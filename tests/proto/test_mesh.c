@@ -865,6 +865,29 @@ static void a_read_for_a_job_that_is_gone_is_not_sent(void **state)
 			 0);
 }
 
+static void a_job_number_used_again_does_not_take_an_old_read(void **state)
+{
+	struct world *w = *state;
+	const struct mesh_out *o;
+	struct mesh_out first;
+	struct message m = { .type = MSG_WANT };
+
+	start_all(w);
+	w->node[0].lazy = true;
+	hold(w, 0, 0, 50);
+	linked(w, 0, 1);
+	o = last_out(&w->node[0], MESH_OUT_READ);
+	first = *o;
+	m.want = (struct message_want){ slice_str(w->node[0].origin),
+					first.read.job, 0, 0 };
+	inject(w, 1, 0, m);
+	m.want.from = 49;
+	m.want.credit = LIMIT_ENTRY_BYTES;
+	inject(w, 1, 0, m);
+	assert_false(mesh_read_done(w->node[0].mesh, w->now_ms, first.link,
+				    first.id, ERR_OK, 40, 1000));
+}
+
 static void acks_go_to_the_owner_and_to_the_source(void **state)
 {
 	struct world *w = *state;
@@ -1623,6 +1646,7 @@ int main(void)
 		TEST(a_congested_link_is_served_later),
 		TEST(one_read_at_a_time_on_a_link),
 		TEST(a_read_for_a_job_that_is_gone_is_not_sent),
+		TEST(a_job_number_used_again_does_not_take_an_old_read),
 		TEST(acks_go_to_the_owner_and_to_the_source),
 		TEST(a_cosignature_is_counted_and_stored),
 		TEST(a_cosignature_made_later_is_sent_to_the_owner),
