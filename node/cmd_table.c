@@ -70,7 +70,7 @@ const struct cmd_entry cmd_table[] = {
 	.summary = "Run the node in the foreground.",
 	.synopsis = "-C DIR serve [--sign-alone]",
 	.options =
-		"  --sign-alone          sign without waiting for partners: only "
+		"  --sign-alone          sign even if partners stay silent: only "
 		"when nobody\n"
 		"                        can hold records that this directory "
 		"has lost\n",

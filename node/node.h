@@ -19,7 +19,7 @@ struct node;
 
 struct node_options {
 	const char *dir; /* as given with -C */
-	bool sign_alone; /* sign without waiting for partners */
+	bool sign_alone; /* sign even if partners stay silent */
 	uint32_t signing_wait_ms; /* 0: NODE_SIGNING_WAIT_MS; for tests */
 };
 

@@ -41,9 +41,9 @@ static void set_signing(struct peers *p, enum mesh_signing s)
 
 	if (before == states[s].state)
 		return;
-	/* What was allowed without an alliance stays allowed: this process
-	 * has signed, nobody else knows more. */
-	if (before == SIGNING_ALLOWED)
+	/* What was allowed without an alliance stays allowed until somebody
+	 * proves more: this process has signed. */
+	if (before == SIGNING_ALLOWED && s == MESH_SIGNING_WAITING)
 		return;
 	writer_set_signing(p->home->writer, states[s].state);
 	/* Nothing could be countersigned until now. */

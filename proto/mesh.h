@@ -36,7 +36,7 @@ struct mesh_options {
 	uint64_t seed; /* for jitter only */
 	bool trusted; /* guard, store and vault agree, or new keys:
 				 * see writer_is_trusted */
-	bool sign_alone; /* the operator takes the decision */
+	bool sign_alone; /* the operator decides about silence */
 	uint32_t ping_ms; /* 0: SESSION_PING_MS; dead after three */
 	uint32_t wait_ms; /* 0: MESH_OWN_HEAD_MS */
 };

@@ -193,12 +193,14 @@ void mesh_leave_source(struct mesh *m, uint64_t now_ms, struct mesh_link *k);
 void mesh_pump_logs(struct mesh *m, uint64_t now_ms);
 void mesh_logs_tick(struct mesh *m, uint64_t now_ms);
 uint64_t mesh_logs_deadline(const struct mesh *m, uint64_t now_ms);
-void mesh_judge_signing(struct mesh *m, uint64_t now_ms);
 
 /* End a job on both sides. */
 void mesh_cancel_job(struct mesh *m, struct mesh_log *l);
 /* Have the note of the newest complete head stored. */
 void mesh_queue_note(struct mesh *m, uint32_t log);
+
+/* mesh_sign.c: whether the own log may be signed. */
+void mesh_judge_signing(struct mesh *m, uint64_t now_ms);
 
 /* mesh_fork.c: two histories of one log. */
 void mesh_on_fork(struct mesh *m, uint64_t now_ms, struct mesh_link *k,

@@ -497,6 +497,42 @@ static void two_histories_are_proved_and_frozen_everywhere(void **state)
 	free(old);
 }
 
+static void an_old_copy_that_signs_alone_still_recovers_later(void **state)
+{
+	struct town t;
+	struct node_options o = { .sign_alone = true, .signing_wait_ms = 1500 };
+	struct buf why;
+	char *old;
+
+	(void)state;
+	town_open(&t, 2, 10);
+	old = path_join(t.root, "old");
+	tmp_copy(t.nest[0].dir, old);
+	start(&t, 0);
+	start(&t, 1);
+	await(node_signing(t.node[0]) == SIGNING_ALLOWED);
+	ok(append(&t, 0, "after the copy"));
+	await(log_number(&t, 1, 0, "size") == 11);
+	stop(&t, 0);
+	stop(&t, 1);
+	free(t.nest[0].dir);
+	t.nest[0].dir = xstrdup(old);
+	o.dir = t.nest[0].dir;
+	buf_init(&why, 4096);
+	ok(node_start(&o, &t.node[0], &why));
+	buf_free(&why);
+	await(node_signing(t.node[0]) == SIGNING_ALLOWED);
+	start(&t, 1);
+	/* The partner proves more: nothing may be signed before it is here. */
+	await(log_number(&t, 0, 0, "size") == 11);
+	await(node_signing(t.node[0]) == SIGNING_ALLOWED);
+	ok(append(&t, 0, "now"));
+	await(log_number(&t, 1, 0, "size") == 12);
+	assert_false(has_health(&t, 1, "S-FORK-03"));
+	town_close(&t);
+	free(old);
+}
+
 /* ---- refusals ------------------------------------------------------------------- */
 
 /* The steps of `peer test`, as names; the last one's code. */
@@ -847,6 +883,8 @@ int main(int argc, char **argv)
 			an_old_copy_recovers_from_a_partner_before_it_signs),
 		cmocka_unit_test(
 			two_histories_are_proved_and_frozen_everywhere),
+		cmocka_unit_test(
+			an_old_copy_that_signs_alone_still_recovers_later),
 		cmocka_unit_test(a_test_of_a_peer_passes_all_steps),
 		cmocka_unit_test(
 			a_test_of_a_node_that_is_down_names_the_connection),

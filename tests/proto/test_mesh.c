@@ -1212,6 +1212,25 @@ static void a_larger_own_head_that_turns_up_later_stops_signing(void **state)
 	assert_int_equal(count_outs(&w->node[0], MESH_OUT_SIGNING), 4);
 }
 
+static void who_signs_alone_still_hears_those_who_answer(void **state)
+{
+	struct world *w = *state;
+	struct mesh_options o = { .member = slice_str(w->node[0].name),
+				  .origin = slice_str(w->node[0].origin),
+				  .sign_alone = true };
+
+	mesh_close(w->node[0].mesh);
+	w->node[0].mesh = mesh_open(&o, w->now_ms);
+	start_all(w);
+	hold(w, 1, 0, 8);
+	w->node[0].lazy = true;
+	linked(w, 0, 1);
+	assert_int_equal(mesh_signing(w->node[0].mesh), MESH_SIGNING_WAITING);
+	pass_time(w, MESH_OWN_HEAD_MS);
+	assert_int_equal(mesh_signing(w->node[0].mesh),
+			 MESH_SIGNING_RECOVERING);
+}
+
 static void the_operator_may_decide(void **state)
 {
 	struct world *w = *state;
@@ -1223,6 +1242,8 @@ static void the_operator_may_decide(void **state)
 	w->node[0].mesh = mesh_open(&o, w->now_ms);
 	tell_members(w, 0);
 	drain(w, &w->node[0]);
+	assert_int_equal(mesh_signing(w->node[0].mesh), MESH_SIGNING_WAITING);
+	pass_time(w, MESH_OWN_HEAD_MS);
 	assert_int_equal(mesh_signing(w->node[0].mesh), MESH_SIGNING_ALLOWED);
 }
 
@@ -1660,6 +1681,7 @@ int main(void)
 		TEST(what_partners_hold_beyond_is_fetched_first),
 		TEST(who_holds_part_of_what_was_lost_has_not_answered),
 		TEST(a_larger_own_head_that_turns_up_later_stops_signing),
+		TEST(who_signs_alone_still_hears_those_who_answer),
 		TEST(the_operator_may_decide),
 		TEST(questions_come_with_who_asks_and_go_back_by_id),
 		TEST(one_question_too_many_is_busy),
