@@ -54,6 +54,16 @@ const struct descriptor *members_by_pin(const struct members *m,
 	return NULL;
 }
 
+uint32_t members_count_pin(const struct members *m, const struct digest *spki)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < m->card_count; i++)
+		n += descriptor_has_pin(&m->cards[i], spki) &&
+		     members_has(m, m->cards[i].member);
+	return n;
+}
+
 /* ---- loading -------------------------------------------------------------- */
 
 struct loader {

@@ -23,7 +23,10 @@ struct members_cell;
 /* The card of @member or NULL. */
 const struct descriptor *members_card(const struct members *m,
 				      struct slice member);
-/* Whose TLS key is this, among active members and learners? NULL: nobody's. */
+/* How many members' cards have this pin? */
+uint32_t members_count_pin(const struct members *m, const struct digest *spki);
+/* Whose TLS key is this, among active members and learners? NULL: nobody's.
+ * A pin is only a claim: ask members_count_pin whether others make it. */
 const struct descriptor *members_by_pin(const struct members *m,
 					const struct digest *spki);
 bool members_has(const struct members *m, struct slice member);

@@ -31,6 +31,7 @@ struct peer_link {
 	struct dial *dial; /* NULL: accepted, or settled */
 	uint64_t id; /* the mesh's, MESH_NO_LINK: not there */
 	uint32_t member; /* UINT32_MAX: not known yet */
+	bool unnamed; /* several cards pin its key: HELLO tells which */
 	bool fresh; /* counts among those not trusted yet */
 	bool live;
 	bool peer; /* it is the member's link, not a client's */

@@ -256,9 +256,20 @@ void peer_links_cut(struct peers *p)
 	}
 }
 
+/* Does @name's card pin this key, and is it a member? */
+static const struct descriptor *
+find_pinned(const struct peers *p, struct slice name, const struct digest *key)
+{
+	const struct descriptor *card = members_card(p->members, name);
+
+	return card != NULL && members_has(p->members, name) &&
+			       descriptor_has_pin(card, key)
+		       ? card
+		       : NULL;
+}
+
 void peer_links_recheck(struct peers *p)
 {
-	const struct descriptor *card;
 	struct mesh_peer_info info;
 
 	for (struct peer_link *l = p->links; l != NULL; l = l->next) {
@@ -266,8 +277,7 @@ void peer_links_recheck(struct peers *p)
 		    l->member >= mesh_member_count(p->mesh))
 			continue;
 		mesh_peer_info(p->mesh, l->member, &info);
-		card = members_by_pin(p->members, &l->key);
-		if (card != NULL && slice_equal(card->member, info.name))
+		if (find_pinned(p, info.name, &l->key) != NULL)
 			continue;
 		mesh_link_lost(p->mesh, peers_now(p), l->id, ERR_PIN);
 		l->id = MESH_NO_LINK;
@@ -409,6 +419,30 @@ static void judge_dialled(struct peer_link *l, const struct digest *spki)
 	link_refuse(l->link, ERR_PIN, "your key is not the one in your card");
 }
 
+/* A pin is only a claim: who has put another's key into the own card must
+ * not be taken for its holder, who says in HELLO who it is. */
+static bool name_by_hello(struct peer_link *l, struct slice frame)
+{
+	const struct descriptor *card = NULL;
+	struct message m;
+	struct arena a;
+
+	l->unnamed = false;
+	arena_init(&a, LIMIT_FRAME_NEW_BYTES);
+	if (message_decode(frame, &a, &m, NULL) == ERR_OK &&
+	    m.type == MSG_HELLO)
+		card = find_pinned(l->p, m.hello.member, &l->key);
+	arena_free(&a);
+	if (card == NULL || slice_is(card->member, l->p->home->config.member)) {
+		note_refusal(l->p, l->link, &l->key, ERR_PIN,
+			     "its key is not in its card");
+		link_refuse(l->link, ERR_PIN, "your key is not in your card");
+		return false;
+	}
+	enter(l, card->member, &l->key);
+	return l->id != MESH_NO_LINK;
+}
+
 static void on_open(struct link *link, const struct digest *spki)
 {
 	struct peer_link *l = link_arg(link);
@@ -421,6 +455,11 @@ static void on_open(struct link *link, const struct digest *spki)
 	}
 	if (l->dial != NULL) {
 		judge_dialled(l, spki);
+		return;
+	}
+	if (members_count_pin(p->members, spki) > 1) {
+		l->unnamed = true;
+		l->key = *spki;
 		return;
 	}
 	card = members_by_pin(p->members, spki);
@@ -443,6 +482,8 @@ static void on_frame(struct link *link, struct slice frame)
 	struct peer_link *l = link_arg(link);
 	struct peers *p = l->p;
 
+	if (l->unnamed && !name_by_hello(l, frame))
+		return;
 	if (l->id == MESH_NO_LINK)
 		return;
 	mesh_link_frame(p->mesh, peers_now(p), l->id, frame);

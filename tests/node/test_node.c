@@ -533,6 +533,35 @@ static void an_old_copy_that_signs_alone_still_recovers_later(void **state)
 	free(old);
 }
 
+static void a_pin_copied_into_anothers_card_locks_nobody_out(void **state)
+{
+	struct nest *list[3];
+	char cmd[1024];
+	struct town t;
+
+	(void)state;
+	town_make(&t, 3);
+	/* A, an evil member, states B's TLS key as its own. */
+	snprintf(cmd, sizeof(cmd), "cp -p %s/keys/tls* %s/keys/", t.nest[1].dir,
+		 t.nest[0].dir);
+	assert_int_equal(system(cmd), 0);
+	for (size_t i = 0; i < 3; i++) {
+		nest_open(&t.nest[i]);
+		list[i] = &t.nest[i];
+	}
+	nest_ally(list, 3);
+	ok(nest_append(&t.nest[1], "rec", 10, AUDIENCE_MEMBERS));
+	for (size_t i = 0; i < 3; i++)
+		nest_close(&t.nest[i]);
+	/* B moves: C cannot dial it any more, B has to dial C. */
+	t.port[1] = free_port();
+	write_config(&t, 1, "");
+	start(&t, 2);
+	start(&t, 1);
+	await(log_number(&t, 2, 1, "size") == 10);
+	town_close(&t);
+}
+
 /* ---- refusals ------------------------------------------------------------------- */
 
 /* The steps of `peer test`, as names; the last one's code. */
@@ -885,6 +914,8 @@ int main(int argc, char **argv)
 			two_histories_are_proved_and_frozen_everywhere),
 		cmocka_unit_test(
 			an_old_copy_that_signs_alone_still_recovers_later),
+		cmocka_unit_test(
+			a_pin_copied_into_anothers_card_locks_nobody_out),
 		cmocka_unit_test(a_test_of_a_peer_passes_all_steps),
 		cmocka_unit_test(
 			a_test_of_a_node_that_is_down_names_the_connection),
