@@ -44,6 +44,8 @@ struct peer_log {
 	bool told; /* the mesh knows what is held */
 	uint32_t store; /* its number in the store */
 	uint64_t size; /* told last */
+	bool note_busy; /* its note is on the way to the writer ... */
+	bool note_again; /* ... and has changed since */
 	bool cosign_due; /* a head was completed too soon to sign */
 	uint64_t heard_ms; /* saved, in the mesh's time */
 	uint64_t lag_since_ms; /* Unix; 0: nothing is needed */

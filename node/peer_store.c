@@ -341,6 +341,7 @@ enum chore_kind {
 struct chore {
 	struct errand e;
 	enum chore_kind what;
+	uint32_t log; /* the mesh's index, of a note */
 	char origin[LIMIT_ORIGIN_BYTES + 1];
 	struct buf data; /* note, frame or document */
 	uint64_t unix_ms;
@@ -488,6 +489,11 @@ static void on_chore_told(struct loop_task *t)
 	p->jobs--;
 	if (c->what == CHORE_DOC)
 		tell_installed(p, c);
+	if (c->what == CHORE_NOTE) {
+		p->logs[c->log].note_busy = false;
+		if (p->logs[c->log].note_again)
+			mesh_tell_note(p->mesh, c->log);
+	}
 	if (c->what == CHORE_FORK && c->e.result == ERR_OK)
 		log_error("node",
 			  "two signed histories of %s, the log is frozen",
@@ -533,8 +539,16 @@ static void chore_send(struct peers *p, struct chore *c)
 
 void peer_keep_note(struct peers *p, const struct mesh_out *out)
 {
-	struct chore *c = chore_open(CHORE_NOTE, out->origin);
+	struct peer_log *l = &p->logs[out->log];
+	struct chore *c;
 
+	/* One at a time: notes only gain lines, the newest is enough. */
+	l->note_again = l->note_busy;
+	if (l->note_busy)
+		return;
+	l->note_busy = true;
+	c = chore_open(CHORE_NOTE, out->origin);
+	c->log = out->log;
 	buf_put(&c->data, out->note);
 	chore_send(p, c);
 }

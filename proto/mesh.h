@@ -234,6 +234,8 @@ void mesh_applied(struct mesh *m, uint64_t now_ms, uint32_t log, uint64_t id,
 WARN_UNUSED bool mesh_read_done(struct mesh *m, uint64_t now_ms, uint64_t link,
 				uint64_t id, enum err result, uint64_t to,
 				uint32_t bytes);
+/* Give MESH_OUT_NOTE of this log again. */
+void mesh_tell_note(struct mesh *m, uint32_t log);
 /* ERR_OK: the head belongs to the own tree; ERR_FORK: it does not, a second
  * look at the own data said the same, @f proves it; others: cannot tell. */
 void mesh_checked(struct mesh *m, uint64_t now_ms, uint32_t log, uint64_t id,

@@ -381,6 +381,11 @@ void mesh_queue_note(struct mesh *m, uint32_t log)
 	out->origin = replica_origin(&l->r);
 }
 
+void mesh_tell_note(struct mesh *m, uint32_t log)
+{
+	mesh_queue_note(m, log);
+}
+
 /* A checked head of @log was told on @k. */
 static void hear_head(struct mesh *m, uint64_t now_ms, struct mesh_link *k,
 		      uint32_t log, const struct head *h, struct slice clean)
