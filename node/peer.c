@@ -68,6 +68,18 @@ static void note_ack(struct peers *p, const struct mesh_out *out)
 	pthread_mutex_unlock(&p->lock);
 }
 
+/* Links come and go: what waits in all is bounded, too. */
+static void take_ask(struct peers *p, const struct mesh_out *out)
+{
+	if (desk_bytes(p->desk) + out->ask.question.n > LIMIT_DESK_BYTES ||
+	    desk_waiting(p->desk) >= LIMIT_LINKS * LIMIT_ASKS_LINK)
+		mesh_answer(p->mesh, peers_now(p), out->link, out->id, ERR_BUSY,
+			    slice_of(NULL, 0));
+	else
+		desk_put(p->desk, out->link, out->id, out->ask.asker,
+			 out->ask.question);
+}
+
 static void execute(struct peers *p, const struct mesh_out *out)
 {
 	switch (out->type) {
@@ -102,8 +114,7 @@ static void execute(struct peers *p, const struct mesh_out *out)
 		peer_install(p, out);
 		break;
 	case MESH_OUT_ASK:
-		desk_put(p->desk, out->link, out->id, out->ask.asker,
-			 out->ask.question);
+		take_ask(p, out);
 		break;
 	case MESH_OUT_ANSWER:
 		take_answer(p, out);

@@ -54,6 +54,7 @@
 #define LIMIT_HANDSHAKE_MS 10000u /* from accept to HELLO */
 #define LIMIT_OUT_HIGH_BYTES (1u << 20) /* stop reading from that peer */
 #define LIMIT_OUT_LOW_BYTES (256u << 10) /* and go on again */
+#define LIMIT_DESK_BYTES (32u << 20) /* questions not yet answered */
 #define LIMIT_ASKS_LINK 64u /* questions in flight on one link */
 #define LIMIT_QUESTION_BYTES 131072u /* a question with a disclosed body */
 #define LIMIT_ANSWER_BYTES (1u << 20) /* one answer */
