@@ -471,8 +471,14 @@ void mesh_on_heads(struct mesh *m, uint64_t now_ms, struct mesh_link *k,
 	if (k->closing)
 		return;
 	mesh_on_doc_heads(m, now_ms, k, h);
-	if (h->part == HEADS_LAST && sound)
-		m->peers[k->member]->answered = true;
+	/* An answer is the whole list: a fault in any part spoils it. */
+	if (h->part != HEADS_CHANGE)
+		k->unsound |= !sound;
+	if (h->part == HEADS_LAST) {
+		if (!k->unsound)
+			m->peers[k->member]->answered = true;
+		k->unsound = false;
+	}
 	mesh_judge_signing(m, now_ms);
 }
 

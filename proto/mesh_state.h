@@ -52,6 +52,7 @@ struct mesh_link {
 	bool sending; /* in the list of links with output */
 	bool congested;
 	bool docs_due; /* our documents have changed */
+	bool unsound; /* a fault about our own log in its heads so far */
 	struct session session;
 	struct buf out; /* frames for the next MESH_OUT_SEND */
 	struct view *views; /* one for each log */

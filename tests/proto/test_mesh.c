@@ -888,6 +888,35 @@ static void a_job_number_used_again_does_not_take_an_old_read(void **state)
 				    first.id, ERR_OK, 40, 1000));
 }
 
+static void a_fault_in_one_part_of_heads_is_no_answer(void **state)
+{
+	struct world *w = *state;
+	struct message_head head = { slice_str(w->node[0].origin),
+				     9,
+				     { NULL, 0 } };
+	struct message m = { .type = MSG_HEADS };
+	struct buf note;
+
+	start_all(w);
+	linked(w, 0, 1);
+	w->node[0].mesh->peers[1]->answered = false; /* as at the start */
+	note_of(&w->node[0], 9, &note);
+	note.p[note.n - 8] ^= 1;
+	head.note = buf_slice(&note);
+	m.heads.part = HEADS_MORE;
+	m.heads.log_count = 1;
+	m.heads.logs = &head;
+	inject(w, 1, 0, m);
+	m.heads.part = HEADS_LAST;
+	m.heads.log_count = 0;
+	inject(w, 1, 0, m);
+	assert_false(w->node[0].mesh->peers[1]->answered);
+	/* The next list is judged by itself. */
+	inject(w, 1, 0, m);
+	assert_true(w->node[0].mesh->peers[1]->answered);
+	buf_free(&note);
+}
+
 static void acks_go_to_the_owner_and_to_the_source(void **state)
 {
 	struct world *w = *state;
@@ -1668,6 +1697,7 @@ int main(void)
 		TEST(one_read_at_a_time_on_a_link),
 		TEST(a_read_for_a_job_that_is_gone_is_not_sent),
 		TEST(a_job_number_used_again_does_not_take_an_old_read),
+		TEST(a_fault_in_one_part_of_heads_is_no_answer),
 		TEST(acks_go_to_the_owner_and_to_the_source),
 		TEST(a_cosignature_is_counted_and_stored),
 		TEST(a_cosignature_made_later_is_sent_to_the_owner),
