@@ -526,7 +526,7 @@ static void keep_chunk(struct mesh *m, uint64_t now_ms, struct mesh_link *k,
 	}
 	held = replica_hold(&l->r, frame, c, &head, clean, mesh_new_id(m),
 			    now_ms);
-	m->held_bytes += held->chunk.entries.n;
+	m->held_bytes += held->frame.n + held->note.n;
 	out = mesh_push(m, &m->store, MESH_OUT_APPLY, k);
 	out->log = log;
 	out->origin = replica_origin(&l->r);
@@ -555,7 +555,8 @@ void mesh_on_chunk(struct mesh *m, uint64_t now_ms, struct mesh_link *k,
 	if (log == UINT32_MAX)
 		return;
 	err = replica_admit(&m->logs[log]->r, k->id, c);
-	if (err == ERR_OK && m->held_bytes + c->entries.n > LIMIT_HELD_BYTES)
+	if (err == ERR_OK &&
+	    m->held_bytes + frame.n + LIMIT_NOTE_BYTES > LIMIT_HELD_BYTES)
 		err = ERR_BUSY;
 	if (err == ERR_OK)
 		keep_chunk(m, now_ms, k, log, c, frame);
@@ -652,7 +653,7 @@ void mesh_applied(struct mesh *m, uint64_t now_ms, uint32_t log, uint64_t id,
 	if (h == NULL)
 		return;
 	from = h->link;
-	m->held_bytes -= h->chunk.entries.n;
+	m->held_bytes -= h->frame.n + h->note.n;
 	if (result == ERR_OK)
 		result = take_held(m, now_ms, log, held);
 	if (result != ERR_OK && l->r.source != REPLICA_NO_LINK)

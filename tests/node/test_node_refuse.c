@@ -138,11 +138,55 @@ struct visit {
 	struct slice say; /* sent once TLS is up */
 	bool open, live, closed, late;
 	bool stay; /* do not end when live */
+	bool chunks, sent_chunks; /* serve its log, badly in the end */
 	struct message_hello hello;
 	enum err bye; /* code of the BYE that came */
 	struct link_end end;
 	struct arena arena;
 };
+
+#define GOOD 40u /* chunks before the bad one */
+
+static void put_chunk(struct visit *v, const struct message_want *w, uint64_t i,
+		      struct buf *out)
+{
+	struct message m = { .type = MSG_CHUNK };
+	struct nest_chunk c;
+	struct buf entries;
+	struct arena a;
+
+	arena_init(&a, 1u << 20);
+	nest_read(&v->f->b, w->origin, i, 1, true, &a, &c);
+	buf_init(&entries, LIMIT_CHUNK_BYTES);
+	message_put_entry(&c.chunk.records[0], &entries);
+	if (i == GOOD)
+		entries.p[20] ^= 1; /* in the leaf */
+	m.chunk.origin = w->origin;
+	m.chunk.job = w->job;
+	m.chunk.from = i;
+	m.chunk.note = c.chunk.note;
+	m.chunk.right = c.chunk.right;
+	m.chunk.right_count = c.chunk.right_count;
+	m.chunk.count = 1;
+	m.chunk.entries = buf_slice(&entries);
+	message_put(&m, out);
+	buf_free(&entries);
+	arena_free(&a);
+}
+
+static void serve_bad(struct visit *v, const struct message_want *w)
+{
+	struct buf out;
+
+	if (!slice_is(w->origin, "b.example/symbolon/1"))
+		return;
+	v->sent_chunks = true;
+	buf_init(&out, 16u << 20);
+	for (uint64_t i = 0; i <= GOOD; i++)
+		put_chunk(v, w, i, &out);
+	link_send(v->link, buf_slice(&out));
+	buf_free(&out);
+}
 
 static void on_open(struct link *l, const struct digest *spki)
 {
@@ -166,6 +210,8 @@ static void on_frame(struct link *l, struct slice frame)
 		v->live = true;
 	if (m.type == MSG_BYE)
 		v->bye = m.bye.code;
+	if (m.type == MSG_WANT && v->chunks && !v->sent_chunks)
+		serve_bad(v, &m.want);
 }
 
 static void on_room(struct link *l)
@@ -198,9 +244,11 @@ static void visit_as(struct fixture *f, struct visit *v, const char *cert,
 		     const char *key, struct slice say)
 {
 	struct link_options o = { .events = &events };
+	bool chunks = v->chunks;
 	struct buf why;
 
 	memset(v, 0, sizeof(*v));
+	v->chunks = chunks;
 	buf_init(&why, 1000);
 	v->f = f;
 	v->say = say;
@@ -233,7 +281,7 @@ static void a_key_in_no_card_is_refused_by_bye_and_listed(void **state)
 {
 	struct identity id;
 	struct fixture f;
-	struct visit v;
+	struct visit v = { 0 };
 	struct buf hex;
 
 	(void)state;
@@ -334,7 +382,7 @@ static void
 more_than_64_silent_connections_do_not_shut_out_a_member(void **state)
 {
 	struct fixture f;
-	struct visit v;
+	struct visit v = { 0 };
 	int fd[LIMIT_LINKS_NEW + 20];
 	char c;
 	size_t cut = 0;
@@ -380,7 +428,7 @@ static void bad_frames_of_a_member_end_its_link_with_the_code(void **state)
 		  ERR_MALFORMED },
 	};
 	struct fixture f;
-	struct visit v;
+	struct visit v = { 0 };
 
 	(void)state;
 	set_up(&f);
@@ -422,7 +470,7 @@ static void a_hello_that_does_not_fit_is_refused_by_name(void **state)
 {
 	struct digest other = { .b = { 1 } };
 	struct fixture f;
-	struct visit v;
+	struct visit v = { 0 };
 	struct buf b;
 
 	(void)state;
@@ -434,6 +482,35 @@ static void a_hello_that_does_not_fit_is_refused_by_name(void **state)
 	assert_int_equal(v.bye, ERR_VERSION);
 	visit_as_b(&f, &v, a_hello(&f, &b, NULL, 1, SLICE_LIT("c.example")));
 	assert_int_equal(v.bye, ERR_PIN);
+	buf_free(&b);
+	tear_down(&f);
+}
+
+static void a_bad_chunk_behind_good_ones_is_only_refused(void **state)
+{
+	struct message msg = { .type = MSG_HELLO };
+	struct visit v = { .chunks = true };
+	struct fixture f;
+	struct members *m;
+	struct buf b;
+
+	(void)state;
+	set_up(&f);
+	ok(nest_append(&f.b, "rec", 100, AUDIENCE_MEMBERS));
+	buf_init(&b, 4096);
+	m = members_hold(f.b.home.members);
+	msg.hello = (struct message_hello){ .version_min = 1,
+					    .version_max = 1,
+					    .role = ROLE_PEER,
+					    .alliance = m->alliance,
+					    .member = SLICE_LIT("b.example"),
+					    .roster_version = 1,
+					    .roster_hash = m->roster->hash,
+					    .max_frame = LIMIT_FRAME_BYTES };
+	message_put(&msg, &b);
+	visit_as_b(&f, &v, buf_slice(&b));
+	assert_true(v.sent_chunks);
+	members_release(m);
 	buf_free(&b);
 	tear_down(&f);
 }
@@ -465,6 +542,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(
 			bad_frames_of_a_member_end_its_link_with_the_code),
 		cmocka_unit_test(a_hello_that_does_not_fit_is_refused_by_name),
+		cmocka_unit_test(a_bad_chunk_behind_good_ones_is_only_refused),
 		cmocka_unit_test(a_member_that_says_nothing_is_let_go),
 	};
 

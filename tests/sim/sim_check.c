@@ -196,10 +196,11 @@ void sim_check_node(struct sim *s, const struct sim_node *n)
 		const struct replica *r = &m->logs[i]->r;
 		uint64_t records = 0;
 
-		held += r->held_bytes;
 		for (const struct held_chunk *h = r->held; h != NULL;
-		     h = h->next)
+		     h = h->next) {
 			records += h->chunk.count;
+			held += h->frame.n + h->note.n;
+		}
 		if (r->held_count > LIMIT_HELD_CHUNKS ||
 		    r->granted > REPLICA_WINDOW_MAX_BYTES ||
 		    r->granted + r->held_bytes > REPLICA_HELD_MAX_BYTES)
