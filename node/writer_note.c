@@ -291,6 +291,7 @@ enum err writer_add_cosignature(struct writer_txn *t, uint32_t log,
 	struct writer_log *l;
 	struct note note;
 	struct buf raw;
+	size_t text;
 	enum err err = writer_touch(t, log, &l);
 
 	if (err != ERR_OK)
@@ -305,11 +306,12 @@ enum err writer_add_cosignature(struct writer_txn *t, uint32_t log,
 	if (err != ERR_OK)
 		goto out;
 	checkpoint_put(&c, &raw);
+	text = raw.n;
 	buf_put_u8(&raw, '\n');
 	buf_put(&raw, line);
 	arena_reset(&w->arena);
 	err = note_parse(buf_slice(&raw), &w->arena, &note);
-	if (err == ERR_OK && note.sig_count != 1)
+	if (err == ERR_OK && (note.sig_count != 1 || note.text.n != text))
 		err = ERR_MALFORMED;
 	if (err == ERR_OK)
 		err = keep_cosig(t, l, &note, &note.sigs[0], size);

@@ -296,6 +296,7 @@ enum err replica_add_cosignature(struct replica *r, uint64_t size,
 	struct checkpoint c;
 	struct buf raw;
 	struct note n;
+	size_t text;
 	enum err err;
 
 	*changed = false;
@@ -304,10 +305,12 @@ enum err replica_add_cosignature(struct replica *r, uint64_t size,
 	c = (struct checkpoint){ replica_origin(r), *head };
 	buf_init(&raw, LIMIT_NOTE_BYTES);
 	checkpoint_put(&c, &raw);
+	text = raw.n;
 	buf_put_u8(&raw, '\n');
 	buf_put(&raw, line);
 	err = raw.err != ERR_OK ? raw.err : note_parse(buf_slice(&raw), a, &n);
-	if (err == ERR_OK && n.sig_count != 1)
+	/* A line with an empty line in it would make another text. */
+	if (err == ERR_OK && (n.sig_count != 1 || n.text.n != text))
 		err = ERR_MALFORMED;
 	if (err == ERR_OK && note_verify(&n, witness, NULL) != ERR_OK)
 		err = ERR_INVALID;

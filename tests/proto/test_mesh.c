@@ -959,6 +959,40 @@ static void a_cosignature_is_counted_and_stored(void **state)
 	buf_free(&line);
 }
 
+static void a_cosignature_of_another_text_does_not_count(void **state)
+{
+	struct world *w = *state;
+	const struct node *b = &w->node[1];
+	struct checkpoint c = { slice_str(w->node[0].origin),
+				{ 5, { { 5, 1 } } } };
+	struct message m = { .type = MSG_ACK };
+	struct buf line, text;
+
+	start_all(w);
+	hold(w, 0, 0, 5);
+	linked(w, 0, 1);
+	forget(w);
+	buf_init(&line, 4096);
+	buf_init(&text, 4096);
+	/* Behind the head, an empty line makes it the end of a longer text. */
+	checkpoint_put(&c, &text);
+	buf_put_str(&text, "\nanother\n");
+	buf_put_str(&line, "another\n\n");
+	note_sign(&b->witness.key, b->witness.secret, buf_slice(&text), 77,
+		  &line);
+	m.ack.origin = c.origin;
+	m.ack.size = 5;
+	m.ack.cosignature = buf_slice(&line);
+	inject(w, 1, 0, m);
+	assert_int_equal(count_outs(&w->node[0], MESH_OUT_NOTE), 0);
+	for (uint32_t i = 0; i < w->node[0].out_count; i++) {
+		if (w->node[0].outs[i].type == MESH_OUT_ACKED)
+			assert_false(w->node[0].outs[i].acked.cosigned);
+	}
+	buf_free(&line);
+	buf_free(&text);
+}
+
 static void a_cosignature_made_later_is_sent_to_the_owner(void **state)
 {
 	struct world *w = *state;
@@ -1700,6 +1734,7 @@ int main(void)
 		TEST(a_fault_in_one_part_of_heads_is_no_answer),
 		TEST(acks_go_to_the_owner_and_to_the_source),
 		TEST(a_cosignature_is_counted_and_stored),
+		TEST(a_cosignature_of_another_text_does_not_count),
 		TEST(a_cosignature_made_later_is_sent_to_the_owner),
 		TEST(a_copy_is_fresh_when_its_owner_says_so),
 		TEST(one_relay_serves_many_logs_in_turn),
