@@ -375,6 +375,7 @@ static struct mesh_link *new_link(struct mesh *m, uint32_t slot,
 	k->member = member;
 	k->dialled = l->dialled;
 	k->announce_ms = UINT64_MAX;
+	k->late_ms = UINT64_MAX;
 	buf_init(&k->out, LINK_OUT_BYTES);
 	session_init(&k->session, &m->hello,
 		     member < m->peer_count ? mesh_peer_name(m->peers[member])

@@ -26,6 +26,7 @@
 #define MESH_RELAY_MS 1000u /* a relay announces no sooner */
 #define MESH_OWN_HEAD_MS 10000u /* wait for partners' heads of the own log */
 #define MESH_REQUEST_MS 10000u /* for DOC and BODIES that were asked for */
+#define MESH_ASK_MS 30000u /* for the answer to a question */
 
 struct mesh;
 
@@ -256,7 +257,8 @@ void mesh_answer(struct mesh *m, uint64_t now_ms, uint64_t link, uint64_t id,
 /* Requests of the driver. */
 
 /* Ask a member's node; MESH_OUT_ANSWER brings @id back exactly once, also
- * when the link ends (ERR_CLOSED). ERR_CLOSED: there is no live link;
+ * when the link ends (ERR_CLOSED) or MESH_ASK_MS have passed (ERR_TIMEOUT; a
+ * later answer is dropped). ERR_CLOSED: there is no live link;
  * ERR_BUSY: LIMIT_ASKS_LINK are in flight; ERR_LIMIT: too long. */
 WARN_UNUSED enum err mesh_ask(struct mesh *m, uint64_t now_ms, uint32_t member,
 			      uint64_t id, struct slice question);

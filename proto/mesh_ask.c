@@ -354,7 +354,6 @@ enum err mesh_ask(struct mesh *m, uint64_t now_ms, uint32_t member, uint64_t id,
 	struct mesh_link *k =
 		member < m->peer_count ? m->peers[member]->link : NULL;
 
-	(void)now_ms;
 	if (question.n > LIMIT_QUESTION_BYTES)
 		return ERR_LIMIT;
 	if (k == NULL)
@@ -362,10 +361,14 @@ enum err mesh_ask(struct mesh *m, uint64_t now_ms, uint32_t member, uint64_t id,
 	for (uint32_t i = 0; i < LIMIT_ASKS_LINK; i++) {
 		if (k->asks[i].wire != 0)
 			continue;
-		k->asks[i] = (struct ask_slot){ ++k->ask_next, id };
+		k->asks[i] = (struct ask_slot){ ++k->ask_next, id,
+						now_ms + MESH_ASK_MS };
 		msg.ask.id = k->asks[i].wire;
 		msg.ask.question = question;
 		mesh_send(m, k, &msg);
+		if (k->late_ms > now_ms + MESH_ASK_MS)
+			k->late_ms = now_ms + MESH_ASK_MS;
+		mesh_arm(m, k->late_ms);
 		return ERR_OK;
 	}
 	return ERR_BUSY;
@@ -394,6 +397,22 @@ void mesh_drop_asks(struct mesh *m, struct mesh_link *k)
 
 	for (uint32_t i = 0; i < LIMIT_ASKS_LINK; i++)
 		mesh_on_answer(m, k, k->asks[i].wire, ERR_CLOSED, none);
+}
+
+/* Who takes a question and never answers must not keep its slot. */
+static void drop_late_asks(struct mesh *m, uint64_t now_ms, struct mesh_link *k)
+{
+	struct slice none = slice_of(NULL, 0);
+
+	k->late_ms = UINT64_MAX;
+	for (uint32_t i = 0; i < LIMIT_ASKS_LINK; i++) {
+		struct ask_slot *a = &k->asks[i];
+
+		if (a->wire != 0 && a->late_ms <= now_ms)
+			mesh_on_answer(m, k, a->wire, ERR_TIMEOUT, none);
+		else if (a->wire != 0 && a->late_ms < k->late_ms)
+			k->late_ms = a->late_ms;
+	}
 }
 
 void mesh_on_err(struct mesh *m, struct mesh_link *k,
@@ -435,6 +454,8 @@ void mesh_asks_tick(struct mesh *m, uint64_t now_ms)
 
 		if (k != NULL && k->doc_id != 0 && is_late(k->doc_ms, now_ms))
 			give_up_doc(k);
+		if (k != NULL && k->late_ms <= now_ms)
+			drop_late_asks(m, now_ms, k);
 	}
 	if (m->ready)
 		pump_all_docs(m, now_ms);
@@ -454,6 +475,8 @@ uint64_t mesh_asks_deadline(const struct mesh *m)
 	for (uint32_t i = 0; i < m->peer_count; i++) {
 		const struct mesh_link *k = m->peers[i]->link;
 
+		if (k != NULL && k->late_ms < at)
+			at = k->late_ms;
 		if (k != NULL && k->doc_id != 0 && k->doc_ms != UINT64_MAX &&
 		    k->doc_ms + MESH_REQUEST_MS < at)
 			at = k->doc_ms + MESH_REQUEST_MS;

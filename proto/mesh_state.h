@@ -41,6 +41,7 @@ struct view {
 struct ask_slot {
 	uint64_t wire; /* id on the link, 0: free */
 	uint64_t id; /* the driver's */
+	uint64_t late_ms; /* not answered by then: free again */
 };
 
 struct mesh_link {
@@ -78,6 +79,7 @@ struct mesh_link {
 	uint32_t strikes; /* things it sent that do not verify */
 	uint32_t asks_in; /* that it waits for */
 	uint64_t ask_next; /* wire id of the next one of ours */
+	uint64_t late_ms; /* no slot is late before; UINT64_MAX: none used */
 	struct ask_slot asks[LIMIT_ASKS_LINK];
 };
 

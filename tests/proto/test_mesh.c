@@ -1372,6 +1372,40 @@ static void one_question_too_many_is_busy(void **state)
 			 ERR_CLOSED);
 }
 
+static void a_question_without_an_answer_does_not_keep_its_place(void **state)
+{
+	struct world *w = *state;
+	struct slice q = SLICE_LIT("q");
+	struct mesh *m = w->node[0].mesh;
+
+	start_all(w);
+	linked(w, 0, 1);
+	for (uint64_t i = 0; i < LIMIT_ASKS_LINK; i++) {
+		assert_int_equal(mesh_ask(m, w->now_ms, 1, i, q), ERR_OK);
+		if (i == 0) {
+			pass_time(w, MESH_ASK_MS / 3);
+			exchange(w, 0, 1);
+		}
+	}
+	assert_int_equal(mesh_ask(m, w->now_ms, 1, 99, q), ERR_BUSY);
+	pass_time(w, MESH_ASK_MS / 3);
+	exchange(w, 0, 1);
+	assert_int_equal(count_outs(&w->node[0], MESH_OUT_ANSWER), 0);
+	pass_time(w, MESH_ASK_MS / 3);
+	exchange(w, 0, 1);
+	assert_int_equal(count_outs(&w->node[0], MESH_OUT_ANSWER), 1);
+	assert_int_equal(last_out(&w->node[0], MESH_OUT_ANSWER)->answer.code,
+			 ERR_TIMEOUT);
+	assert_int_equal(mesh_ask(m, w->now_ms, 1, 99, q), ERR_OK);
+	/* What comes too late is dropped. */
+	inject(w, 1, 0,
+	       (struct message){ .type = MSG_ANSWER, .answer = { .id = 1 } });
+	assert_int_equal(count_outs(&w->node[0], MESH_OUT_ANSWER), 1);
+	pass_time(w, MESH_ASK_MS / 3);
+	assert_int_equal(count_outs(&w->node[0], MESH_OUT_ANSWER),
+			 LIMIT_ASKS_LINK);
+}
+
 static void a_client_may_only_ask(void **state)
 {
 	struct world *w = *state;
@@ -1750,6 +1784,7 @@ int main(void)
 		TEST(the_operator_may_decide),
 		TEST(questions_come_with_who_asks_and_go_back_by_id),
 		TEST(one_question_too_many_is_busy),
+		TEST(a_question_without_an_answer_does_not_keep_its_place),
 		TEST(a_client_may_only_ask),
 		TEST(bodies_are_asked_of_one_after_the_other),
 		TEST(bodies_that_do_not_fit_are_left_out),
