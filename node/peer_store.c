@@ -653,10 +653,12 @@ static enum err tell_fork(struct peers *p, struct slice doc)
 static void tell_forks(struct peers *p, struct store_txn *t)
 {
 	struct slice doc;
+	enum err err;
 
 	for (uint64_t i = 1; store_list_get(t, STORE_FORKS, i, &doc) == ERR_OK;
 	     i++) {
-		if (tell_fork(p, doc) != ERR_OK)
+		err = tell_fork(p, doc);
+		if (err != ERR_FORK && err != ERR_EXISTS)
 			log_warn("node", "stored evidence %llu is not usable",
 				 (unsigned long long)i);
 	}
