@@ -31,7 +31,6 @@ struct desk {
 	struct forms fresh; /* loop thread: of this turn */
 	struct forms idle; /* loop thread: to be used again */
 	uint32_t waiting; /* loop thread */
-	size_t bytes; /* loop thread: of their questions */
 	struct loop_task hand_in;
 	struct loop_task pick_up;
 	pthread_t thread;
@@ -136,12 +135,20 @@ static void answer_all(struct query *q, struct forms *batch)
 	query_end(q);
 }
 
-/* At most DESK_BATCH of what is asked. */
-static void take_batch(struct desk *d, struct forms *batch)
+/* Wait for questions; at most DESK_BATCH of them. False: the desk closes. */
+static bool wait_batch(struct desk *d, struct forms *batch)
 {
+	bool stopping;
+
 	forms_init(batch);
-	while (batch->count < DESK_BATCH && d->asked.first != NULL)
+	pthread_mutex_lock(&d->lock);
+	while (d->asked.first == NULL && !d->stopping)
+		pthread_cond_wait(&d->wake, &d->lock);
+	stopping = d->stopping;
+	while (!stopping && batch->count < DESK_BATCH && d->asked.first != NULL)
 		forms_put(batch, forms_take(&d->asked));
+	pthread_mutex_unlock(&d->lock);
+	return !stopping;
 }
 
 static void *run(void *arg)
@@ -151,23 +158,16 @@ static void *run(void *arg)
 	struct forms batch;
 	bool post;
 
-	pthread_mutex_lock(&d->lock);
-	while (!d->stopping) {
-		if (d->asked.first == NULL) {
-			pthread_cond_wait(&d->wake, &d->lock);
-			continue;
-		}
-		take_batch(d, &batch);
-		pthread_mutex_unlock(&d->lock);
+	while (wait_batch(d, &batch)) {
 		answer_all(q, &batch);
 		pthread_mutex_lock(&d->lock);
 		post = d->answered.first == NULL;
 		forms_move(&d->answered, &batch);
+		pthread_mutex_unlock(&d->lock);
 		/* Refused: the loop has stopped, desk_close frees them. */
 		if (post && !loop_post(d->loop, &d->pick_up))
-			d->stopping = true;
+			break;
 	}
-	pthread_mutex_unlock(&d->lock);
 	query_close(q);
 	return NULL;
 }
@@ -182,11 +182,15 @@ static struct desk *desk_of(struct loop_task *t, size_t offset)
 static void on_hand_in(struct loop_task *t)
 {
 	struct desk *d = desk_of(t, offsetof(struct desk, hand_in));
+	bool wake;
 
 	pthread_mutex_lock(&d->lock);
+	wake = d->asked.first == NULL;
 	forms_move(&d->asked, &d->fresh);
-	pthread_cond_signal(&d->wake);
 	pthread_mutex_unlock(&d->lock);
+	/* Behind the lock: who wakes does not run into it. */
+	if (wake)
+		pthread_cond_signal(&d->wake);
 }
 
 static void hand_out(struct desk *d, struct form *f)
@@ -195,7 +199,6 @@ static void hand_out(struct desk *d, struct form *f)
 				 buf_slice(&f->answer) };
 
 	d->waiting--;
-	d->bytes -= f->question.n;
 	d->cb(d->arg, &a);
 	if (d->idle.count >= DESK_KEEP) {
 		form_close(f);
@@ -234,14 +237,8 @@ void desk_put(struct desk *d, uint64_t link, uint64_t id, struct slice asker,
 	buf_put(&f->question, question);
 	assert(f->asker.err == ERR_OK && f->question.err == ERR_OK);
 	d->waiting++;
-	d->bytes += f->question.n;
 	forms_put(&d->fresh, f);
 	loop_defer(d->loop, &d->hand_in);
-}
-
-size_t desk_bytes(const struct desk *d)
-{
-	return d->bytes;
 }
 
 uint32_t desk_waiting(const struct desk *d)

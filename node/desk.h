@@ -11,7 +11,7 @@
 #include "node/loop.h"
 
 #define DESK_STACK_BYTES (512u << 10)
-#define DESK_KEEP 64u /* question forms kept for the next questions */
+#define DESK_KEEP 256u /* question forms kept for the next questions */
 #define DESK_BATCH 256u /* answered from one state of the store */
 
 struct desk;
@@ -34,6 +34,5 @@ void desk_close(struct desk *d); /* take */
 void desk_put(struct desk *d, uint64_t link, uint64_t id, struct slice asker,
 	      struct slice question);
 uint32_t desk_waiting(const struct desk *d); /* questions not answered yet */
-size_t desk_bytes(const struct desk *d); /* of those */
 
 #endif /* NODE_DESK_H */
