@@ -34,7 +34,9 @@ int import_file(struct cmd *c, const struct import_options *o,
 		const char *path);
 
 /* Undo import @number: what it changed gets its earlier content again, what
- * it added is withdrawn; what was changed since stays. @check: only count. */
+ * it added is withdrawn; what was changed since stays, unless it is again as
+ * the import left it (a later import was undone). @check: only count.
+ * EXIT_PARTLY: something stays. */
 int import_undo(struct cmd *c, uint64_t number, bool check);
 
 #endif /* NODE_IMPORT_H */

@@ -274,7 +274,8 @@ static enum err mark_undone(struct store_txn *t, const struct journal_entry *by)
 	struct arena a;
 	enum err e;
 
-	if (by->undo_of == 0 || by->state != JOURNAL_COMPLETE)
+	if (by->undo_of == 0 || by->state != JOURNAL_COMPLETE ||
+	    by->rejected > 0)
 		return ERR_OK;
 	arena_init(&a, IMPORT_DOC_BYTES);
 	e = import_journal_get(t, by->undo_of, &a, &old);

@@ -30,10 +30,11 @@ struct journal_entry {
 	struct slice file; /* as the user named it */
 	struct slice token; /* names this run */
 	uint64_t unix_seconds; /* begun */
-	uint64_t added, changed, unchanged, rejected; /* rows */
+	uint64_t added, changed, unchanged; /* rows */
+	uint64_t rejected; /* rows; of an undo: records left alone */
 	uint64_t learners; /* whose records changed */
 	uint64_t undo_of; /* the import that this one undid; 0: none */
-	uint64_t undone_by; /* 0: not undone */
+	uint64_t undone_by; /* 0: not undone, or not all of it */
 	struct journal_extent *extents; /* ascending */
 	uint32_t extent_count;
 };

@@ -24,6 +24,16 @@ struct undo {
 	uint64_t restored, withdrawn, left; /* records */
 };
 
+/* One record of the import. */
+struct undone {
+	const struct schema *schema;
+	struct slice id;
+	struct buf body;
+	uint64_t audience;
+	uint64_t seq;
+	uint64_t newest; /* record of this id */
+};
+
 static bool is_within(const struct undo *u, uint64_t seq)
 {
 	for (uint32_t i = 0; i < u->entry.extent_count; i++) {
@@ -43,6 +53,21 @@ static enum err earlier(struct undo *u, const struct schema *s, struct slice id,
 	while (e == ERR_OK && is_within(u, *found))
 		e = own_search(&u->own, s, id, true, *found, found);
 	return e;
+}
+
+/* Does the record at @seq say what @body does, to the same readers? Then it
+ * is as the import left it, even when something came and went since. */
+static enum err is_same(struct undo *u, const struct undone *r, uint64_t seq,
+			bool *same)
+{
+	uint64_t audience;
+	uint32_t kind;
+	enum err e = own_open(&u->own, seq, &kind, &audience);
+
+	*same = e == ERR_OK && kind == r->schema->kind &&
+		audience == r->audience &&
+		slice_equal(buf_slice(&u->own.body), buf_slice(&r->body));
+	return e == ERR_NOT_FOUND ? ERR_OK : e;
 }
 
 /* Put one body into the job. @only_after: see struct import_item. */
@@ -136,29 +161,30 @@ static enum err revoke_credential(struct undo *u, uint64_t seq,
 	if (e != ERR_OK)
 		return e;
 	if (slice_is(state, "revoked")) {
-		u->left++;
+		u->left += !slice_is(reason, "import-undone");
 		return ERR_OK;
 	}
 	u->withdrawn++;
 	return put_status(u, seq, "revoked", audience);
 }
 
-static enum err withdraw(struct undo *u, const struct schema *s,
-			 struct slice body, uint64_t audience, uint64_t seq)
+static enum err withdraw(struct undo *u, const struct undone *r)
 {
-	if (s->kind == KIND_CREDENTIAL)
-		return revoke_credential(u, seq, audience);
-	if (s->kind == KIND_LEARNER)
+	struct slice body = buf_slice(&r->body);
+	uint32_t kind = r->schema->kind;
+
+	if (kind == KIND_CREDENTIAL)
+		return revoke_credential(u, r->seq, r->audience);
+	if (kind == KIND_LEARNER)
 		return ERR_OK; /* says nothing without credentials */
 	u->withdrawn++;
-	if (s->kind == KIND_STATUS)
+	if (kind == KIND_STATUS)
 		return put_status(u, dec_find_uint(body, "seq", 0), "valid",
-				  audience);
-	return put_state(u, s, body, audience, seq);
+				  r->audience);
+	return put_state(u, r->schema, body, r->audience, r->newest);
 }
 
-static enum err restore(struct undo *u, const struct schema *s, uint64_t from,
-			uint64_t seq)
+static enum err restore(struct undo *u, const struct undone *r, uint64_t from)
 {
 	uint64_t audience;
 	uint32_t kind;
@@ -167,44 +193,100 @@ static enum err restore(struct undo *u, const struct schema *s, uint64_t from,
 	if (e != ERR_OK)
 		return e;
 	u->restored++;
-	return put(u, s->kind, audience, buf_slice(&u->own.body), seq + 1);
+	return put(u, r->schema->kind, audience, buf_slice(&u->own.body),
+		   r->newest + 1);
+}
+
+/* Is the newest record, opened, what an undo of this one would write? An
+ * undo that was broken off, or that left others, was here before. */
+static enum err is_undone(struct undo *u, const struct undone *r,
+			  uint64_t before, bool *yes)
+{
+	struct slice newest = buf_slice(&u->own.body);
+	struct undone was = { .schema = r->schema };
+	uint32_t kind;
+	enum err e;
+
+	if (before == UINT64_MAX && r->schema->kind == KIND_STATUS)
+		*yes = slice_is(dec_find_str(newest, "reason"),
+				"import-undone");
+	else if (before == UINT64_MAX)
+		*yes = r->schema->withdrawn != NULL &&
+		       slice_is(dec_find_str(newest, "state"),
+				r->schema->withdrawn);
+	if (before == UINT64_MAX)
+		return ERR_OK;
+	e = own_open(&u->own, before, &kind, &was.audience);
+	if (e != ERR_OK)
+		return e;
+	buf_init(&was.body, LIMIT_BODY_BYTES);
+	buf_put(&was.body, buf_slice(&u->own.body));
+	e = is_same(u, &was, r->newest, yes);
+	buf_wipe(&was.body);
+	return e;
+}
+
+/* Something newer than the import is there. */
+static enum err leave(struct undo *u, const struct undone *r, uint64_t before)
+{
+	bool undone = false;
+	uint64_t audience;
+	uint32_t kind;
+	enum err e;
+
+	if (is_within(u, r->newest))
+		return ERR_OK;
+	e = own_open(&u->own, r->newest, &kind, &audience);
+	if (e == ERR_OK)
+		e = is_undone(u, r, before, &undone);
+	u->left += !undone;
+	return e == ERR_NOT_FOUND ? ERR_OK : e;
+}
+
+static enum err undo_one(struct undo *u, struct undone *r)
+{
+	uint64_t before = UINT64_MAX;
+	bool same = true;
+	enum err e = own_search(&u->own, r->schema, r->id, true, UINT64_MAX,
+				&r->newest);
+
+	if (e == ERR_OK && r->newest != r->seq)
+		e = is_same(u, r, r->newest, &same);
+	if (e != ERR_OK)
+		return e;
+	if (same && r->newest != r->seq && is_within(u, r->newest))
+		return ERR_OK; /* its turn comes */
+	e = earlier(u, r->schema, r->id, r->seq, &before);
+	if (e != ERR_OK && e != ERR_NOT_FOUND)
+		return e;
+	if (e == ERR_NOT_FOUND)
+		before = UINT64_MAX;
+	if (!same)
+		return leave(u, r, before);
+	return before != UINT64_MAX ? restore(u, r, before) : withdraw(u, r);
 }
 
 static enum err undo_record(struct undo *u, uint64_t seq)
 {
 	uint8_t scratch[SCHEMA_SCRATCH_BYTES];
 	char text[LIMIT_ID_BYTES + 1];
-	const struct schema *s;
-	struct buf body;
-	struct slice id;
-	uint64_t audience;
-	uint64_t newest;
-	uint64_t before;
+	struct undone r = { .seq = seq };
 	uint32_t kind;
-	enum err e = own_open(&u->own, seq, &kind, &audience);
+	enum err e = own_open(&u->own, seq, &kind, &r.audience);
 
 	if (e == ERR_NOT_FOUND)
 		return ERR_OK; /* erased */
-	s = e == ERR_OK ? schema_of(kind) : NULL;
-	if (s == NULL ||
-	    !schema_id(kind, buf_slice(&u->own.body), scratch, &id))
+	r.schema = e == ERR_OK ? schema_of(kind) : NULL;
+	if (r.schema == NULL ||
+	    !schema_id(kind, buf_slice(&u->own.body), scratch, &r.id))
 		return e;
 	/* The look-ups open other records in the same buffer. */
-	memcpy(text, id.p, id.n);
-	id = slice_of(text, id.n);
-	buf_init(&body, LIMIT_BODY_BYTES);
-	buf_put(&body, buf_slice(&u->own.body));
-	e = own_search(&u->own, s, id, true, UINT64_MAX, &newest);
-	if (e == ERR_OK && newest != seq) {
-		u->left += !is_within(u, newest);
-	} else if (e == ERR_OK) {
-		e = earlier(u, s, id, seq, &before);
-		if (e == ERR_OK)
-			e = restore(u, s, before, seq);
-		else if (e == ERR_NOT_FOUND)
-			e = withdraw(u, s, buf_slice(&body), audience, seq);
-	}
-	buf_wipe(&body);
+	memcpy(text, r.id.p, r.id.n);
+	r.id = slice_of(text, r.id.n);
+	buf_init(&r.body, LIMIT_BODY_BYTES);
+	buf_put(&r.body, buf_slice(&u->own.body));
+	e = undo_one(u, &r);
+	buf_wipe(&r.body);
 	return e;
 }
 
@@ -266,6 +348,7 @@ static enum err run(struct undo *u)
 		e = drained;
 	if (e != ERR_OK)
 		end.state = JOURNAL_STOPPED;
+	end.rejected = u->left;
 	drained = import_run_end(u->run, &end);
 	u->entry.undone_by = u->run->entry.number;
 	import_run_close(u->run);
@@ -295,12 +378,13 @@ static int tell(struct undo *u, enum err e)
 			u->check ? "true" : "false");
 	else
 		cmd_out(c,
-			"import %" PRIu64 ": %" PRIu64 " records brought back, "
-			"%" PRIu64 " withdrawn, %" PRIu64
+			"import %" PRIu64 ": %s%" PRIu64
+			" records brought back, %" PRIu64 " withdrawn, %" PRIu64
 			" left because they were changed since%s\n",
-			u->entry.number, u->restored, u->withdrawn, u->left,
+			u->entry.number, u->check ? "would be: " : "",
+			u->restored, u->withdrawn, u->left,
 			u->check ? " (check: nothing was changed)" : "");
-	return EXIT_OK;
+	return u->left > 0 ? EXIT_PARTLY : EXIT_OK;
 }
 
 /* EXIT_OK when @u->entry may be undone; -1 when there is nothing to do. */
@@ -308,6 +392,7 @@ static int look_up(struct undo *u, uint64_t number, const char *tmp)
 {
 	enum err e = own_begin(&u->own);
 
+	arena_reset(&u->arena);
 	if (e == ERR_OK)
 		e = import_journal_get(u->own.txn, number, &u->arena,
 				       &u->entry);
@@ -332,6 +417,15 @@ static int look_up(struct undo *u, uint64_t number, const char *tmp)
 	return EXIT_OK;
 }
 
+/* Until the end no import writes, and this one may. */
+static int hold(struct undo *u, const char *tmp)
+{
+	if (!import_may_sign(u->c))
+		return EXIT_FAILED;
+	u->lock = import_lock_writing(u->c, tmp);
+	return u->lock >= 0 ? EXIT_OK : EXIT_FAILED;
+}
+
 int import_undo(struct cmd *c, uint64_t number, bool check)
 {
 	struct undo u = { .c = c, .check = check, .lock = -1 };
@@ -348,14 +442,16 @@ int import_undo(struct cmd *c, uint64_t number, bool check)
 		goto out;
 	}
 	code = look_up(&u, number, tmp);
+	if (code == EXIT_OK && !check) {
+		code = hold(&u, tmp);
+		/* Another may have undone it in the meantime. */
+		if (code == EXIT_OK)
+			code = look_up(&u, number, tmp);
+	}
 	if (code == -1)
 		code = tell(&u, ERR_OK);
-	else if (code == EXIT_OK && (check || import_may_sign(c))) {
-		u.lock = import_lock_writing(c, tmp);
-		code = u.lock < 0 ? EXIT_FAILED : tell(&u, run(&u));
-	} else if (code == EXIT_OK) {
-		code = EXIT_FAILED;
-	}
+	else if (code == EXIT_OK)
+		code = tell(&u, run(&u));
 out:
 	if (u.lock >= 0)
 		(void)close(u.lock);

@@ -931,10 +931,60 @@ static void what_was_changed_since_is_left_alone(void **state)
 	credentials(d, "b.csv", 0, 3, "A");
 	expect(d, "credentials a.csv", EXIT_OK, "9 new");
 	expect(d, "credentials b.csv", EXIT_OK, "3 changed");
-	expect(d, "undo 1", EXIT_OK,
+	expect(d, "undo 1 --check", EXIT_PARTLY,
+	       "would be: 0 records brought back, 6 withdrawn, 3 left");
+	expect(d, "undo 1", EXIT_PARTLY,
 	       "0 records brought back, 6 withdrawn, 3 "
 	       "left");
 	expect(d, "credentials b.csv", EXIT_OK, "3 unchanged");
+	/* What was left can be undone once its way is free. */
+	expect(d, "undo 2", EXIT_OK, "3 records brought back, 0 withdrawn");
+	expect(d, "undo 1", EXIT_OK,
+	       "0 records brought back, 3 withdrawn, 0 left");
+	expect(d, "undo 1", EXIT_OK, "");
+	counter_told(&d->hands, "was undone before");
+}
+
+static void imports_are_undone_the_last_one_first(void **state)
+{
+	static const char *const kinds[] = { "credentials", "offers",
+					     "statuses" };
+	struct counter *d = *state;
+	unsigned n = 0;
+	char words[64];
+
+	for (size_t k = 0; k < 3; k++) {
+		for (size_t i = 0; i < 3; i++) {
+			const char *grades[] = { "B", "A", "B" };
+
+			counter_text(&d->hands, "o.csv",
+				     i == 1 ? "offer,type,title_en\nX,course,"
+					      "T\nY,course,T\n"
+					    : "offer,type,title_en\nX,course,"
+					      "U\nY,course,U\n");
+			counter_text(&d->hands, "s.csv",
+				     i == 1 ? "credential,state,reason,at\n"
+					      "C1,suspended,other,2026-01-02\n"
+					    : "credential,state,reason,at\n"
+					      "C1,revoked,other,2026-01-01\n");
+			credentials(d, "c.csv", 0, 9, grades[i]);
+			snprintf(words, sizeof(words), "%s %c.csv", kinds[k],
+				 kinds[k][0]);
+			assert_int_equal(import(d, words), EXIT_OK);
+			n++;
+		}
+		for (unsigned i = 0; i < 3; i++) {
+			snprintf(words, sizeof(words), "undo %u", n - i);
+			expect(d, words, EXIT_OK, " 0 left");
+			counter_said(&d->hands,
+				     i == 2 ? ": 0 records brought back, "
+					    : " 0 withdrawn");
+		}
+		n += 3;
+		if (k == 0) /* for the statuses */
+			expect(d, "credentials c.csv", EXIT_OK, "(import 7)");
+		n += k == 0;
+	}
 }
 
 static void a_credential_that_comes_again_is_reinstated(void **state)
@@ -1187,6 +1237,7 @@ int main(void)
 		test(another_audience_is_a_change),
 		test(undo_brings_earlier_content_back),
 		test(what_was_changed_since_is_left_alone),
+		test(imports_are_undone_the_last_one_first),
 		test(a_credential_that_comes_again_is_reinstated),
 		test(offers_and_rules_are_withdrawn),
 		test(two_imports_at_once_are_both_correct),
