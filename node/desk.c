@@ -31,6 +31,7 @@ struct desk {
 	struct forms fresh; /* loop thread: of this turn */
 	struct forms idle; /* loop thread: to be used again */
 	uint32_t waiting; /* loop thread */
+	size_t bytes; /* loop thread: of their questions */
 	struct loop_task hand_in;
 	struct loop_task pick_up;
 	pthread_t thread;
@@ -199,6 +200,7 @@ static void hand_out(struct desk *d, struct form *f)
 				 buf_slice(&f->answer) };
 
 	d->waiting--;
+	d->bytes -= f->question.n;
 	d->cb(d->arg, &a);
 	if (d->idle.count >= DESK_KEEP) {
 		form_close(f);
@@ -237,8 +239,14 @@ void desk_put(struct desk *d, uint64_t link, uint64_t id, struct slice asker,
 	buf_put(&f->question, question);
 	assert(f->asker.err == ERR_OK && f->question.err == ERR_OK);
 	d->waiting++;
+	d->bytes += f->question.n;
 	forms_put(&d->fresh, f);
 	loop_defer(d->loop, &d->hand_in);
+}
+
+size_t desk_bytes(const struct desk *d)
+{
+	return d->bytes;
 }
 
 uint32_t desk_waiting(const struct desk *d)

@@ -34,5 +34,6 @@ void desk_close(struct desk *d); /* take */
 void desk_put(struct desk *d, uint64_t link, uint64_t id, struct slice asker,
 	      struct slice question);
 uint32_t desk_waiting(const struct desk *d); /* questions not answered yet */
+size_t desk_bytes(const struct desk *d); /* of those */
 
 #endif /* NODE_DESK_H */
