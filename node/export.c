@@ -148,6 +148,8 @@ struct exporter {
 	struct buf out; /* not yet written */
 	uint64_t size; /* of the log: what comes later is not exported */
 	const char *beyond; /* a field that rows cannot say */
+	struct slice beyond_id; /* of which record; in @plan */
+	const char *many; /* a field in too many languages */
 };
 
 static void flush(struct exporter *x)
@@ -289,8 +291,10 @@ static enum err note_language(struct exporter *x, size_t i, struct slice tag)
 		at++;
 	if (at < n && slice_equal(tags[at], tag))
 		return ERR_OK;
-	if (n == EXPORT_LANGUAGES_MAX)
+	if (n == EXPORT_LANGUAGES_MAX) {
+		x->many = x->columns[i].path[0]->name;
 		return ERR_LIMIT;
+	}
 	e = arena_copy(&x->plan, tag, &tag);
 	if (e != ERR_OK)
 		return e;
@@ -330,13 +334,16 @@ static enum err note_column(struct exporter *x, size_t i,
 
 static enum err note_columns(struct exporter *x, const struct value *doc)
 {
+	struct slice id = value_get_str(doc, x->o->schema->id);
 	enum err e = ERR_OK;
 
 	x->beyond = schema_beyond_rows(x->o->schema, doc);
 	if (x->beyond != NULL)
-		return ERR_UNSUPPORTED;
+		e = ERR_UNSUPPORTED;
 	for (size_t i = 0; i < x->column_count && e == ERR_OK; i++)
 		e = note_column(x, i, doc);
+	if (e != ERR_OK && arena_copy(&x->plan, id, &x->beyond_id) != ERR_OK)
+		x->beyond_id = slice_of(NULL, 0);
 	return e;
 }
 
@@ -436,8 +443,16 @@ static int tell(struct exporter *x, enum err e)
 		return EXIT_OK;
 	if (x->beyond != NULL)
 		cmd_msg(x->c,
-			"%s: CSV cannot say all of %s; use --format ndjson",
-			x->o->schema->plural, x->beyond);
+			"%s %.*s: CSV cannot say all of its field %s; nothing "
+			"was written; use --format ndjson",
+			x->o->schema->name, (int)x->beyond_id.n,
+			(const char *)x->beyond_id.p, x->beyond);
+	else if (x->many != NULL || (x->o->csv && e == ERR_LIMIT))
+		cmd_msg(x->c,
+			"%s: there are more columns (languages of %s) than CSV "
+			"may have; nothing was written; use --format ndjson",
+			x->o->schema->plural,
+			x->many != NULL ? x->many : "texts");
 	else if (e == ERR_CLOSED) /* whoever reads no further knows */
 		return EXIT_FAILED;
 	else
