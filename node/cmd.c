@@ -244,6 +244,9 @@ static bool is_named_by(const char *word, const char *path, bool create)
 	size_t n = strlen(word);
 	if (n == 0 || strncmp(word, path, n) != 0)
 		return false;
+	/* Reading a rejects file tells whether it is there. */
+	if (!create && strncmp(path + n, ".rejects", 8) == 0)
+		create = true;
 	return path[n] == '\0' || (create && strchr(path + n, '/') == NULL);
 }
 

@@ -34,8 +34,8 @@ struct cmd;
  * for a moment; it goes out when there is enough of it, before anything on
  * standard error, in is_cancelled when it is older than 50 ms, at the end.
  * Files are only those that the command line names: open takes the words of
- * argv (also VALUE of --name=VALUE), create these and words with something
- * appended ("FILE.rejects"), else ERR_DENIED. */
+ * argv (also VALUE of --name=VALUE) and rejects files of theirs, create these
+ * and words with something appended ("FILE.rejects"), else ERR_DENIED. */
 struct cmd_io {
 	/* fd 1 or 2. Errors make later writes no-ops (the user is gone). */
 	void (*write)(void *arg, int fd, struct slice bytes);

@@ -283,6 +283,8 @@ static enum err judge_row(struct import *im, uint32_t i)
 	mark(im, r->index,
 	     m->state == IMPORT_NEW || m->state == IMPORT_CHANGED ||
 		     m->differs);
+	if (m->no_offer && im->warnings[WARNING_UNKNOWN_OFFER]++ == 0)
+		im->no_offer_line = r->line;
 	if (m->state != IMPORT_REJECTED)
 		return note_seen(im, r, m);
 	im->bad_encoding += strcmp(m->why->code, "bad-encoding") == 0;
@@ -567,15 +569,27 @@ static void put_json_result(struct import *im)
 	buf_free(&b);
 }
 
-static void tell(struct import *im)
+static void tell_warnings(struct import *im)
 {
+	char first[48] = "";
+
 	for (size_t w = 0; w < WARNING_COUNT; w++) {
+		if (w == WARNING_UNKNOWN_OFFER)
+			(void)snprintf(first, sizeof(first),
+				       "; the first in line %" PRIu64,
+				       im->no_offer_line);
 		if (im->warnings[w] > 0)
-			cmd_msg(im->c, "%s: warning: %" PRIu64 " %s (%s)",
+			cmd_msg(im->c, "%s: warning: %" PRIu64 " %s (%s)%s",
 				im->path, im->warnings[w],
 				schema_warning_text((enum schema_warning)w),
-				schema_warning_code((enum schema_warning)w));
+				schema_warning_code((enum schema_warning)w),
+				w == WARNING_UNKNOWN_OFFER ? first : "");
 	}
+}
+
+static void tell(struct import *im)
+{
+	tell_warnings(im);
 	if (im->report.rejects != NULL && im->report.err == ERR_OK)
 		cmd_msg(im->c,
 			"%s: rejected rows are in %s; mend and import "
@@ -586,8 +600,9 @@ static void tell(struct import *im)
 		return;
 	}
 	cmd_out_text(im->c, slice_str(im->path));
+	cmd_out(im->c, im->o->check ? ": would be: " : ": ");
 	cmd_out(im->c,
-		": %" PRIu64 " new, %" PRIu64 " changed, %" PRIu64
+		"%" PRIu64 " new, %" PRIu64 " changed, %" PRIu64
 		" unchanged, %" PRIu64 " rejected",
 		im->counts[IMPORT_NEW], im->counts[IMPORT_CHANGED],
 		im->counts[IMPORT_UNCHANGED], im->counts[IMPORT_REJECTED]);
@@ -645,6 +660,7 @@ static void run(struct import *im)
 	enum err e;
 
 	if (!open_all(im) || !check_file(im)) {
+		import_report_drop(&im->report);
 		if (im->report.rejected > 0)
 			(void)(import_report_end(&im->report) == ERR_OK);
 		return;

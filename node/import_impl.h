@@ -48,6 +48,7 @@ struct import {
 	uint64_t bad_encoding, letters; /* rows */
 	struct import_key seen; /* first reading */
 	uint64_t warnings[WARNING_COUNT];
+	uint64_t no_offer_line; /* first of WARNING_UNKNOWN_OFFER */
 	uint64_t number; /* in the journal; 0: nothing was written */
 	struct buf why; /* last message */
 	int exit; /* enum exit_code */

@@ -57,48 +57,51 @@ static struct slice line_end(struct slice raw)
 	return n < raw.n ? slice_sub(raw, n, raw.n - n) : SLICE_LIT("\n");
 }
 
-/* Does the header end with the notes of an earlier rejects file? */
+/* Does the header begin with the notes of an earlier rejects file? */
 static bool has_notes(const struct import_source *s)
 {
 	const struct csv_row *names = s->names;
 
-	if (names->count < NOTES)
+	if (names->count <= NOTES)
 		return false;
 	for (size_t i = 0; i < NOTES; i++) {
-		if (!slice_is(names->cells[names->count - NOTES + i], notes[i]))
+		if (!slice_is(names->cells[i], notes[i]))
 			return false;
 	}
 	return true;
 }
 
-/* @raw without its line end and, if @cut, without the last three cells. */
+/* @raw without its line end and, if @cut, without the first three cells. */
 static struct slice without_notes(struct import_report *r, struct slice raw,
 				  bool cut)
 {
 	struct slice end = line_end(raw);
 	size_t n =
 		end.p >= raw.p && end.p < raw.p + raw.n ? raw.n - end.n : raw.n;
+	size_t from = 0;
 
 	if (cut) {
 		r->csv.separator = r->source->separator;
 		csv_cut(&r->csv, raw, r->cells);
-		if (r->cells->count == r->source->names->count)
-			n = r->cells->at[r->cells->count - NOTES] - 1;
+		if (r->cells->count > NOTES)
+			from = r->cells->at[NOTES];
 	}
-	return slice_sub(raw, 0, n);
+	return from < n ? slice_sub(raw, from, n - from) : slice_sub(raw, 0, n);
 }
 
+/* In front, so that they stand in their columns even when the row has too
+ * few or too many cells. */
 static void put_notes(struct import_report *r, const char *line,
 		      const char *code, const char *message)
 {
 	uint8_t sep = r->source->separator;
 
-	buf_put_u8(&r->out, sep);
 	buf_put_str(&r->out, line);
 	buf_put_u8(&r->out, sep);
 	buf_put_str(&r->out, code);
 	buf_put_u8(&r->out, sep);
 	csv_put_cell(&r->out, sep, slice_str(message));
+	buf_put_u8(&r->out, sep);
 }
 
 static void put_csv(struct import_report *r, const struct import_record *rec,
@@ -106,9 +109,9 @@ static void put_csv(struct import_report *r, const struct import_record *rec,
 {
 	char line[24];
 
-	buf_put(&r->out, without_notes(r, rec->raw, has_notes(r->source)));
 	(void)snprintf(line, sizeof(line), "%" PRIu64, rec->line);
 	put_notes(r, line, code, message);
+	buf_put(&r->out, without_notes(r, rec->raw, has_notes(r->source)));
 	buf_put(&r->out, line_end(rec->raw));
 }
 
@@ -118,8 +121,8 @@ static void put_csv_header(struct import_report *r)
 
 	if (r->source->bom)
 		buf_put_str(&r->out, "\xef\xbb\xbf");
-	buf_put(&r->out, without_notes(r, raw, has_notes(r->source)));
 	put_notes(r, notes[0], notes[1], notes[2]);
+	buf_put(&r->out, without_notes(r, raw, has_notes(r->source)));
 	buf_put(&r->out, line_end(raw));
 }
 
@@ -187,17 +190,50 @@ static void put_ndjson(struct import_report *r, const struct import_record *rec,
 	buf_put_u8(&r->out, '\n');
 }
 
-static void open_rejects(struct import_report *r)
+static bool is_there(struct import_report *r, const char *path, struct buf *why)
 {
-	const char *end = r->source->format == IMPORT_CSV ? ".rejects.csv"
-							  : ".rejects.ndjson";
-	size_t n = strlen(r->source->path) + strlen(end) + 1;
-	struct buf why;
+	int handle;
+	enum err e = r->c->io->open(r->c->io_arg, path, &handle, why);
+
+	buf_reset(why);
+	if (e == ERR_OK)
+		(void)r->c->io->close(r->c->io_arg, handle);
+	return e != ERR_NOT_FOUND;
+}
+
+/* FILE.rejects.csv, or FILE.rejects-2.csv and so on: what is there may have
+ * been mended and is never overwritten. */
+static enum err name_rejects(struct import_report *r, struct buf *why)
+{
+	const char *path = r->source->path;
+	const char *end = r->source->format == IMPORT_CSV ? "csv" : "ndjson";
+	size_t n = strlen(path) + 32;
 
 	r->rejects = xmalloc(n);
-	(void)snprintf(r->rejects, n, "%s%s", r->source->path, end);
+	for (unsigned i = 1; i <= IMPORT_REJECTS_FILES; i++) {
+		if (i == 1)
+			(void)snprintf(r->rejects, n, "%s.rejects.%s", path,
+				       end);
+		else
+			(void)snprintf(r->rejects, n, "%s.rejects-%u.%s", path,
+				       i, end);
+		if (!is_there(r, r->rejects, why))
+			return ERR_OK;
+	}
+	buf_put_str(why, "there are too many rejects files of this file; "
+			 "remove those that are done with");
+	return ERR_LIMIT;
+}
+
+static void open_rejects(struct import_report *r)
+{
+	struct buf why;
+
 	buf_init(&why, 4096);
-	r->err = r->c->io->create(r->c->io_arg, r->rejects, &r->handle, &why);
+	r->err = name_rejects(r, &why);
+	if (r->err == ERR_OK)
+		r->err = r->c->io->create(r->c->io_arg, r->rejects, &r->handle,
+					  &why);
 	if (r->err != ERR_OK) {
 		r->handle = -1;
 		import_report_clear(r);
@@ -306,6 +342,19 @@ void import_report_row(struct import_report *r, const struct import_record *rec,
 		       why->field[0] != '\0' ? ": " : "", why->message,
 		       why->cure[0] != '\0' ? "; " : "", why->cure);
 	keep(r, rec, message, why->code);
+}
+
+void import_report_drop(struct import_report *r)
+{
+	if (r->c == NULL)
+		return; /* it was never begun */
+	if (r->handle >= 0)
+		r->c->io->discard(r->c->io_arg, r->handle);
+	r->handle = -1;
+	free(r->rejects);
+	r->rejects = NULL;
+	r->err = ERR_OK;
+	r->keep = false;
 }
 
 enum err import_report_end(struct import_report *r)

@@ -1,7 +1,8 @@
 /* What the user sees of an import: bad rows, the rejects file, progress.
  *
  * Personal values never come here: complaints hold none. The rejects file is
- * for mending: it holds the original bytes, is 0600 and imports again. */
+ * for mending: it holds the original bytes, is 0600 and imports again. It
+ * never overwrites an earlier one. */
 
 #ifndef NODE_IMPORT_REPORT_H
 #define NODE_IMPORT_REPORT_H
@@ -9,6 +10,7 @@
 #include "node/import_row.h"
 
 #define IMPORT_SHOWN 20u /* bad rows told one by one */
+#define IMPORT_REJECTS_FILES 99u /* of one file, FILE.rejects-99.csv */
 #define IMPORT_CODES 64u /* different codes counted */
 
 struct import_report {
@@ -37,6 +39,8 @@ void import_report_free(struct import_report *r);
 /* Tell of one bad record and keep it. */
 void import_report_row(struct import_report *r, const struct import_record *rec,
 		       const struct complaint *why);
+/* The file is refused whole: no rejects file. */
+void import_report_drop(struct import_report *r);
 /* Counts by code when not all were shown, and close the rejects file, so that
  * it is there. ERR_FULL, ERR_IO, ERR_DENIED: it could not be written. */
 WARN_UNUSED enum err import_report_end(struct import_report *r);

@@ -29,6 +29,7 @@ void import_maker_free(struct import_maker *m)
 	arena_free(&m->scratch);
 	csv_free(&m->csv);
 	free(m->cells);
+	import_offers_free(&m->offers);
 	buf_wipe(&m->body);
 	buf_wipe(&m->last.merged);
 }
@@ -37,6 +38,7 @@ void import_maker_use(struct import_maker *m, const struct import_plan *plan)
 {
 	m->plan = plan;
 	m->last.begun = 0;
+	import_offers_use(&m->offers, &plan->key);
 	m->csv.separator = plan->separator;
 	m->x = (struct schema_context){
 		.arena = &m->scratch,
@@ -290,6 +292,9 @@ static enum err make(struct making *k, const struct import_record *r)
 	struct import_key content;
 	enum err e;
 
+	if (r->too_long)
+		return refuse(k, "too-long", "the line is longer than 1 MiB",
+			      "make it shorter");
 	out->letters = !is_ascii(k->raw);
 	if (out->letters && !text_is_utf8(k->raw)) {
 		out->letters = false;
@@ -507,9 +512,13 @@ enum err import_match(struct import_maker *m, struct arena *keep,
 		      struct import_made *made)
 {
 	struct own_entry entry;
+	bool known = true;
 	enum err e = ERR_OK;
 
-	if (made->learner.n > 0)
+	if (m->plan->schema->kind == KIND_CREDENTIAL && !m->plan->writing)
+		e = import_offers_know(&m->offers, &m->own, made->body, &known);
+	made->no_offer = !known;
+	if (e == ERR_OK && made->learner.n > 0)
 		e = import_find_learner(m, keep, made);
 	if (e == ERR_OK && made->known)
 		import_set_number(made, &made->number);

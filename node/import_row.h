@@ -7,6 +7,7 @@
 #define NODE_IMPORT_ROW_H
 
 #include "node/import_hash.h"
+#include "node/import_offers.h"
 #include "node/import_own.h"
 #include "node/import_source.h"
 
@@ -38,6 +39,7 @@ enum import_state {
 
 struct import_made {
 	enum import_state state;
+	bool no_offer; /* the own log lacks what it names */
 	bool letters; /* holds valid UTF-8 beyond ASCII */
 	const struct complaint *why; /* IMPORT_REJECTED */
 	struct slice body; /* in the arena that import_make was given */
@@ -71,6 +73,7 @@ struct import_maker {
 		struct import_key number;
 		struct buf merged; /* when it differs; owned */
 	} last; /* learner: a file often has a learner's rows together */
+	struct import_offers offers;
 	struct schema_context x;
 	struct arena scratch; /* for one record */
 	struct csv csv;

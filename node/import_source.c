@@ -90,9 +90,11 @@ static enum err fill(struct import_source *s, struct buf *why)
 	buf_drop(w, s->at);
 	s->at = 0;
 	before = w->n;
-	if (buf_extend(w, READ_BYTES) == NULL)
-		return say_at(s, why, ERR_LIMIT,
-			      "the line is longer than 1 MiB");
+	if (buf_extend(w, READ_BYTES) == NULL) {
+		w->err = ERR_OK;
+		w->n = before;
+		return ERR_LIMIT;
+	}
 	e = read_some(s, w->p + before, READ_BYTES, &got);
 	w->n = before + got;
 	if (e != ERR_OK)
@@ -180,6 +182,43 @@ static enum err measure(const struct import_source *s, size_t *bytes,
 	return *bytes > LIMIT_LINE_BYTES ? ERR_LIMIT : ERR_OK;
 }
 
+/* Drop the rest of a line that is too long: what follows is good again. */
+static enum err pass_over(struct import_source *s, struct import_record *r,
+			  struct buf *why)
+{
+	const uint8_t *feed = NULL;
+	enum err e = ERR_OK;
+	size_t n = 0;
+
+	while (e == ERR_OK) {
+		n = s->window.n - s->at;
+		feed = n > 0 ? memchr(s->window.p + s->at, '\n', n) : NULL;
+		if (feed != NULL || s->ended)
+			break;
+		s->at += n;
+		s->bytes += n;
+		e = fill(s, why);
+	}
+	if (e != ERR_OK)
+		return e;
+	if (feed != NULL)
+		n = (size_t)(feed - (s->window.p + s->at)) + 1;
+	s->at += n;
+	s->bytes += n;
+	*r = (struct import_record){ .raw = slice_of(s->window.p, 0),
+				     .line = s->line++,
+				     .row = s->row++,
+				     .too_long = true };
+	return ERR_OK;
+}
+
+static enum err say_too_long(const struct import_source *s, struct buf *why)
+{
+	return say_at(s, why, ERR_LIMIT,
+		      "the record is longer than 1 MiB (is a quote not "
+		      "closed?); nothing was changed");
+}
+
 /* The next record, blank or not; it stays valid until the window is filled
  * again. */
 static enum err take(struct import_source *s, struct import_record *r,
@@ -191,21 +230,23 @@ static enum err take(struct import_source *s, struct import_record *r,
 
 	while (e == ERR_TRUNCATED && !s->ended) {
 		e = fill(s, why);
-		if (e != ERR_OK)
+		if (e == ERR_OK)
+			e = measure(s, &bytes, &lines);
+		else if (e != ERR_LIMIT)
 			return e;
-		e = measure(s, &bytes, &lines);
 	}
 	if (e == ERR_TRUNCATED)
 		return say_at(s, why, ERR_MALFORMED,
 			      "a quote that is opened in this record is never "
 			      "closed; close it, or double the quotes inside "
-			      "of texts");
+			      "of texts; nothing was changed");
+	if (e == ERR_LIMIT && s->format == IMPORT_NDJSON)
+		return pass_over(s, r, why);
 	if (e == ERR_LIMIT)
-		return say_at(s, why, ERR_LIMIT,
-			      "the record is longer than 1 MiB (is a quote "
-			      "not closed?)");
+		return say_too_long(s, why);
 	if (e != ERR_OK)
 		return e;
+	r->too_long = false;
 	r->raw = slice_of(s->window.p + s->at, bytes);
 	r->line = s->line;
 	r->row = s->row;
@@ -246,7 +287,7 @@ enum err import_source_next(struct import_source *s, struct import_batch *b,
 		e = take(s, &r, why);
 		if (e != ERR_OK)
 			break;
-		if (is_blank(s, r.raw))
+		if (!r.too_long && is_blank(s, r.raw))
 			continue;
 		r.index = s->index++;
 		buf_put(&b->raw, r.raw);

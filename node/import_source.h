@@ -26,6 +26,7 @@ struct import_record {
 	uint64_t line; /* physical, from 1 */
 	uint64_t row; /* as a spreadsheet counts: header and blank lines too */
 	uint64_t index; /* records before it, without header and blanks */
+	bool too_long; /* NDJSON: passed over, raw is empty */
 };
 
 struct import_batch {
@@ -73,7 +74,7 @@ WARN_UNUSED enum err import_source_rewind(struct import_source *s,
 void import_source_close(struct import_source *s);
 
 /* The next records, blank ones left out. ERR_NOT_FOUND: there are no more;
- * ERR_LIMIT: a line longer than LIMIT_LINE_BYTES; ERR_MALFORMED: a quote
+ * ERR_LIMIT: a CSV record longer than LIMIT_LINE_BYTES; ERR_MALFORMED: a quote
  * that is not closed; ERR_IO; *why. */
 WARN_UNUSED enum err import_source_next(struct import_source *s,
 					struct import_batch *b,

@@ -66,6 +66,7 @@ const char *schema_warning_code(enum schema_warning w)
 		[WARNING_LINE_BREAK] = "line-break",
 		[WARNING_ODD_CODE] = "odd-code",
 		[WARNING_MOJIBAKE] = "garbled-text",
+		[WARNING_UNKNOWN_OFFER] = "unknown-offer",
 	};
 
 	return codes[w];
@@ -81,6 +82,9 @@ const char *schema_warning_text(enum schema_warning w)
 				     "a letter nor a digit",
 		[WARNING_MOJIBAKE] = "texts look as if their letters had been "
 				     "read in a wrong encoding",
+		[WARNING_UNKNOWN_OFFER] =
+			"credentials name an offer, or a version of one, that "
+			"is not in the own log",
 	};
 
 	return texts[w];

@@ -113,6 +113,7 @@ enum schema_warning {
 	WARNING_LINE_BREAK, /* line breaks in texts and codes became blanks */
 	WARNING_ODD_CODE, /* blanks at the ends, no letter or digit */
 	WARNING_MOJIBAKE, /* looks like UTF-8 read as Latin-1 */
+	WARNING_UNKNOWN_OFFER, /* counted by the node, not in proto/ */
 	WARNING_COUNT,
 };
 const char *schema_warning_code(enum schema_warning w); /* "future-date" */

@@ -237,7 +237,8 @@ static void future_dates_are_taken_with_a_warning(void **state)
 		     "credential,offer,subject_id,issued_on,valid_until\n"
 		     "A1,X,s1,9999-01-01,9999-12-31\n");
 	expect(d, "credentials a.csv --json", EXIT_OK,
-	       "\"rejects\":null,\"warnings\":{\"future-date\":1},"
+	       "\"rejects\":null,\"warnings\":{\"future-date\":1,"
+	       "\"unknown-offer\":1},"
 	       "\"check\":false,\"import\":1}");
 }
 
@@ -442,7 +443,9 @@ static const struct bad_row bad_rows[] = {
 	{ "A;X;s;N;2024-01-01;2,555;B",
 	  "column ects: bad-number: \"2,555\" is not a number with at most two "
 	  "decimals" },
-	{ "A;X;s;N;2024-01-01;-1;B", "column ects: bad-number" },
+	{ "A;X;s;N;2024-01-01;-1;B",
+	  "column ects: bad-number: \"-1\" is negative; write one that is not "
+	  "below 0" },
 	{ "A;X;s;N;2024-01-01;1e1;B", "column ects: bad-number" },
 	{ "1,23457E+12;X;s;N;2024-01-01;1;B",
 	  "column credential: spreadsheet-id: \"1,23457E+12\" was changed by a "
@@ -548,8 +551,109 @@ static void a_line_over_the_limit_is_refused(void **state)
 	memset(buf_extend(&b, LIMIT_LINE_BYTES), 'x', LIMIT_LINE_BYTES);
 	counter_file(&d->hands, "a.csv", buf_slice(&b));
 	assert_int_equal(import(d, "credentials a.csv"), EXIT_FAILED);
-	counter_told(&d->hands, "longer than 1 MiB");
+	counter_told(&d->hands,
+		     "a.csv:2: the record is longer than 1 MiB (is a "
+		     "quote not closed?); nothing was changed");
 	buf_free(&b);
+}
+
+static void a_long_line_is_passed_over_where_lines_are_records(void **state)
+{
+	static const size_t sizes[] = { LIMIT_LINE_BYTES,
+					LIMIT_LINE_BYTES + 300000,
+					3u * LIMIT_LINE_BYTES };
+	struct counter *d = *state;
+	struct buf b;
+
+	buf_init(&b, 8u << 20);
+	for (size_t i = 0; i < 3; i++) {
+		buf_reset(&b);
+		buf_put_str(&b, "{\"offer\":\"A\",\"type\":\"course\","
+				"\"title\":{\"en\":\"T\"}}\n{");
+		memset(buf_extend(&b, sizes[i]), 'x', sizes[i]);
+		buf_put_str(&b, "\n{\"offer\":\"B\",\"type\":\"course\","
+				"\"title\":{\"en\":\"T\"}}\n");
+		counter_file(&d->hands, "a.ndjson", buf_slice(&b));
+		expect(d, "offers a.ndjson", EXIT_PARTLY,
+		       i == 0 ? "2 new, 0 changed, 0 unchanged, 1 rejected"
+			      : "2 unchanged, 1 rejected");
+		counter_told(&d->hands, "a.ndjson:2: row 2: too-long: the line "
+					"is longer than 1 MiB");
+	}
+	buf_free(&b);
+}
+
+static void an_offer_that_is_not_there_is_a_warning(void **state)
+{
+	struct counter *d = *state;
+
+	counter_text(&d->hands, "o2.csv",
+		     "offer,type,title_en,version\nX,course,T,3\n");
+	counter_text(&d->hands, "o1.csv",
+		     "offer,type,title_en,version\nX,course,T,2\nY,course,T,"
+		     "\n");
+	expect(d, "offers o1.csv", EXIT_OK, "2 new");
+	expect(d, "offers o2.csv", EXIT_OK, "1 changed");
+	counter_text(&d->hands, "a.csv",
+		     "credential,offer,offer_version,subject_id,issued_on\n"
+		     "A1,X,2,s1,2024-01-01\nA2,X,3,s1,2024-01-01\n"
+		     "A3,X,4,s1,2024-01-01\nA4,dtu.dk/Y,,s1,2024-01-01\n"
+		     "A5,Z,,s1,2024-01-01\nA6,hku.hk/Z,,s1,2024-01-01\n"
+		     "A7,X,4,s1,2024-01-01\n");
+	expect(d, "credentials a.csv", EXIT_OK, "7 new");
+	counter_told(&d->hands,
+		     "a.csv: warning: 3 credentials name an offer, or a "
+		     "version of one, that is not in the own log "
+		     "(unknown-offer); the first in line 4");
+	counter_text(&d->hands, "b.csv",
+		     "credential,offer,subject_id,issued_on\n"
+		     "B1,X,s1,2024-01-01\n");
+	expect(d, "credentials b.csv --json", EXIT_OK, "\"warnings\":{}");
+}
+
+static void no_rejects_file_is_overwritten(void **state)
+{
+	struct counter *d = *state;
+	static const char mended[] = "_line,_code,_message,credential,offer,"
+				     "subject_id,issued_on\n"
+				     "2,x,y,A1,X,s1,2024-01-01\n";
+
+	counter_text(&d->hands, "a.csv",
+		     "credential,offer,subject_id,issued_on\nA1,X,s1,2024\n"
+		     "A2,X\n");
+	expect(d, "credentials a.csv", EXIT_PARTLY, "2 rejected");
+	counter_text(&d->hands, "a.csv.rejects.csv", mended);
+	expect(d, "credentials a.csv", EXIT_PARTLY, "2 rejected");
+	counter_told(&d->hands, "rejected rows are in a.csv.rejects-2.csv");
+	assert_true(slice_equal(counter_read(&d->hands, "a.csv.rejects.csv"),
+				slice_str(mended)));
+	/* A row that was too short comes back in its columns. */
+	assert_true(holds(counter_read(&d->hands, "a.csv.rejects-2.csv"),
+			  "\n3,too-few-cells,"));
+	assert_true(holds(counter_read(&d->hands, "a.csv.rejects-2.csv"),
+			  ",A2,X\n"));
+	expect(d, "credentials a.csv.rejects.csv", EXIT_OK, "1 new");
+	/* A file that is refused whole leaves none. */
+	counter_text(&d->hands, "l.csv",
+		     "credential,offer,subject_id,given_name,issued_on\n"
+		     "A,X,s,Gr\xfc\xdf"
+		     "e,2024-01-01\n");
+	assert_int_equal(import(d, "credentials l.csv"), EXIT_FAILED);
+	assert_false(counter_has(&d->hands, "l.csv.rejects.csv"));
+}
+
+static void words_of_an_enum_are_all_named(void **state)
+{
+	struct counter *d = *state;
+
+	credentials(d, "a.csv", 0, 1, "B");
+	expect(d, "credentials a.csv", EXIT_OK, "1 new");
+	counter_text(&d->hands, "s.csv",
+		     "credential,state,reason\nC0,revoked,cause\n");
+	expect(d, "statuses s.csv", EXIT_PARTLY, "1 rejected");
+	counter_told(&d->hands, "\"cause\" is none of the values; one of "
+				"issued-in-error, ");
+	counter_told(&d->hands, ", import-undone, other\n");
 }
 
 static const struct bad_row bad_lines[] = {
@@ -622,7 +726,9 @@ static void one_id_with_two_contents_rejects_both(void **state)
 		     "a.csv:5: row 5, column credential: id-twice: the "
 		     "same id is in line 4");
 	assert_true(holds(counter_read(&d->hands, "a.csv.rejects.csv"),
-			  "A1,X,s1,2024-01-01,B,4,id-twice,"));
+			  "\n4,id-twice,credential: the same id is in line 2 "
+			  "with other content; mend or remove one of them,"
+			  "A1,X,s1,2024-01-01,B\n"));
 }
 
 /* ---- Rejects -------------------------------------------------------------- */
@@ -642,19 +748,19 @@ static void rejected_rows_import_again_once_mended(void **state)
 	s = counter_read(&d->hands, "a.csv.rejects.csv");
 	snprintf(text, sizeof(text), "%.*s", (int)s.n, (const char *)s.p);
 	assert_string_equal(
-		text, "credential;offer;subject_id;issued_on;grade;_line;_code;"
-		      "_message\r\n"
-		      "\"A2\";X;s2;2024-99-01;\"A;A\";3;bad-date;\"issued_on: "
-		      "\"\"2024-99-01\"\" is not a date that exists; write "
-		      "YYYY-MM-DD, such as 2026-01-31\"\r\n");
+		text, "_line;_code;_message;credential;offer;subject_id;"
+		      "issued_on;grade\r\n"
+		      "3;bad-date;\"issued_on: \"\"2024-99-01\"\" is not a "
+		      "date that exists; write YYYY-MM-DD, such as "
+		      "2026-01-31\";\"A2\";X;s2;2024-99-01;\"A;A\"\r\n");
 	expect(d, "credentials a.csv.rejects.csv", EXIT_PARTLY, "1 rejected");
 	/* Notes do not pile up. */
 	s = counter_read(&d->hands, "a.csv.rejects.csv.rejects.csv");
-	assert_true(holds(s, "\"A;A\";2;bad-date;"));
+	assert_true(holds(s, "\n2;bad-date;"));
+	assert_true(holds(s, ";\"A2\";X;s2;2024-99-01;\"A;A\"\r\n"));
 	assert_false(holds(s, "3;bad-date"));
-	at = strstr(text, "2024-99");
-	at[5] = '0';
-	at = strstr(at, "2024-99");
+	at = strstr(text, ";2024-99");
+	at[6] = '0';
 	counter_text(&d->hands, "b.csv", text);
 	expect(d, "credentials b.csv", EXIT_OK, "1 new");
 }
@@ -724,7 +830,9 @@ static void only_twenty_are_shown_and_all_are_counted(void **state)
 	counter_told(&d->hands, "a.csv: 5 more rows were rejected");
 	counter_told(&d->hands, "25  bad-date");
 	assert_true(holds(counter_read(&d->hands, "a.csv.rejects.csv"),
-			  "A24,X,s,2024-02-54,26,bad-date"));
+			  "\n26,bad-date,"));
+	assert_true(holds(counter_read(&d->hands, "a.csv.rejects.csv"),
+			  ",A24,X,s,2024-02-54\n"));
 }
 
 /* ---- Limits --------------------------------------------------------------- */
@@ -976,9 +1084,10 @@ static void imports_are_undone_the_last_one_first(void **state)
 		for (unsigned i = 0; i < 3; i++) {
 			snprintf(words, sizeof(words), "undo %u", n - i);
 			expect(d, words, EXIT_OK, " 0 left");
-			counter_said(&d->hands,
-				     i == 2 ? ": 0 records brought back, "
-					    : " 0 withdrawn");
+			/* The credential had a status before. */
+			counter_said(&d->hands, i == 2 && k < 2
+							? ": 0 records brought "
+							: " 0 withdrawn");
 		}
 		n += 3;
 		if (k == 0) /* for the statuses */
@@ -1223,6 +1332,10 @@ int main(void)
 		test(files_that_cannot_be_read_are_refused_whole),
 		test(utf16_without_a_mark_is_named),
 		test(a_line_over_the_limit_is_refused),
+		test(a_long_line_is_passed_over_where_lines_are_records),
+		test(an_offer_that_is_not_there_is_a_warning),
+		test(no_rejects_file_is_overwritten),
+		test(words_of_an_enum_are_all_named),
 		test(bad_lines_are_told_by_field),
 		test(one_id_with_two_contents_rejects_both),
 		test(rejected_rows_import_again_once_mended),
