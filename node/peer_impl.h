@@ -20,6 +20,9 @@
 #define PEERS_COSIGN_AGAIN_MS 120u /* after one that came too soon */
 #define PEERS_ROOM_MS 5u /* the writer's queue is full: look again */
 #define PEERS_STOP_MS 3000u /* then links are cut */
+/* Parts of a head are gathered for one transaction, at most so long. */
+#define PEERS_GATHER_BYTES (12u << 20)
+#define PEERS_GATHER_MS 500u
 
 struct dial;
 
@@ -78,6 +81,8 @@ struct peers {
 
 	struct peer_log logs[LIMIT_LOGS];
 	struct errand *waiting, **waiting_last; /* for room in the writer */
+	size_t gathered; /* bytes that wait only for more */
+	uint64_t gather_ms; /* at most until then */
 	uint32_t jobs; /* at the writer, not posted back */
 
 	struct question *questions;
@@ -85,7 +90,7 @@ struct peers {
 
 	struct loop_timer *timer; /* the mesh's deadline */
 	struct loop_timer *chores;
-	struct loop_timer *room; /* waiting is not empty */
+	struct loop_timer *room; /* set while waiting is not empty */
 	uint64_t minute_ms, cosign_ms, heard_ms; /* next ones */
 	bool heard_late; /* something was heard since; told at heard_ms */
 	bool cosign_armed; /* chores come soon for it */

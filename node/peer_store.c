@@ -1,7 +1,8 @@
 /* The mesh's words to the writer, and the writer's to the mesh.
  *
- *   loop: MESH_OUT_APPLY -> (waits for room) -> writer: apply -> done, kept
- *   until the commit is told -> event -> loop: mesh_applied for each chunk
+ *   loop: MESH_OUT_APPLY -> (waits for more, for room) -> writer: apply ->
+ *   done, kept until the commit is told -> event -> loop: mesh_applied for
+ *   each chunk
  *
  * so that the mesh hears of a chunk together with the note and the own
  * countersignature that it brought. */
@@ -78,6 +79,9 @@ void peer_pump(struct peers *p)
 {
 	struct errand *e;
 
+	if (p->gathered > 0 && peers_now(p) < p->gather_ms)
+		return;
+	p->gathered = 0;
 	while ((e = p->waiting) != NULL && writer_has_room(p->home->writer)) {
 		p->waiting = e->next;
 		if (p->waiting == NULL)
@@ -89,13 +93,38 @@ void peer_pump(struct peers *p)
 		loop_timer_set(p->room, PEERS_ROOM_MS);
 }
 
-static void send_off(struct peers *p, struct errand *e)
+static void queue(struct peers *p, struct errand *e)
 {
 	e->p = p;
 	e->next = NULL;
 	*p->waiting_last = e;
 	p->waiting_last = &e->next;
+}
+
+static void send_off(struct peers *p, struct errand *e)
+{
+	p->gathered = 0;
+	queue(p, e);
 	peer_pump(p);
+}
+
+/* More of the same head follows: a transaction for each part would write the
+ * pages of the indexes again and again. False: there is enough. */
+static bool gather(struct peers *p, struct errand *e)
+{
+	bool first = p->gathered == 0;
+	size_t bytes = p->gathered + e->job.bytes;
+
+	if (p->stopping || bytes > PEERS_GATHER_BYTES ||
+	    (first && p->waiting != NULL))
+		return false;
+	queue(p, e);
+	p->gathered = bytes;
+	if (first) {
+		p->gather_ms = peers_now(p) + PEERS_GATHER_MS;
+		loop_timer_set(p->room, PEERS_GATHER_MS);
+	}
+	return true;
 }
 
 void peer_drop_waiting(struct peers *p)
@@ -107,6 +136,7 @@ void peer_drop_waiting(struct peers *p)
 		e->drop(e);
 	}
 	p->waiting_last = &p->waiting;
+	p->gathered = 0;
 }
 
 /* ---- the writer's thread --------------------------------------------------- */
@@ -312,18 +342,21 @@ static void on_event(struct loop_task *t)
 void peer_apply(struct peers *p, const struct mesh_out *out)
 {
 	struct apply *a = xcalloc(1, sizeof(*a));
+	const struct message_chunk *c = out->apply.chunk;
+	bool is_part = c->from + c->count < out->apply.head.size;
 
 	a->log = out->log;
 	a->id = out->id;
-	a->chunk = out->apply.chunk;
+	a->chunk = c;
 	a->note = out->apply.note;
 	arena_init(&a->arena, APPLY_ARENA_BYTES);
-	a->e.job.records = a->chunk->count;
-	a->e.job.bytes = a->chunk->entries.n;
+	a->e.job.records = c->count;
+	a->e.job.bytes = c->entries.n;
 	a->e.job.apply = apply_chunk;
 	a->e.job.done = on_chunk_done;
 	a->e.drop = drop_apply;
-	send_off(p, &a->e);
+	if (!is_part || !gather(p, &a->e))
+		send_off(p, &a->e);
 }
 
 /* ---- other jobs ------------------------------------------------------------ */
