@@ -122,9 +122,11 @@ const struct cmd_entry cmd_table[] = {
 		"  --audience A       public, members or own: who may read what "
 		"is written\n"
 		"  --max-rejects N    refuse the file when more rows are bad\n"
-		"  --max-changed P    refuse the file when more than P percent "
-		"of what is\n"
-		"                     there would change; 20 by default\n"
+		"  --max-changed P    refuse the file when the records and "
+		"learners it would\n"
+		"                     change are more than P percent of its "
+		"good rows; 20 by\n"
+		"                     default; 10 changes are always allowed\n"
 		"  --wait K           until K partners have countersigned that "
 		"they hold it\n"
 		"  --wait-seconds N   for at most so long\n"
@@ -145,7 +147,9 @@ const struct cmd_entry cmd_table[] = {
 		"                     records with lists of objects, such as "
 		"rules\n"
 		"  --person           credentials with the learners' personal "
-		"fields\n",
+		"fields; without,\n"
+		"                     with their numbers, which only this node "
+		"can import\n",
 	.example =
 		"symbolon -C DIR export rules > rules.ndjson\n"
 		"symbolon -C DIR export credentials --person --format csv "
