@@ -13,7 +13,7 @@
 #include "node/import_pool.h"
 #include "node/import_row.h"
 
-#define IMPORT_JOBS 3u
+#define IMPORT_JOBS 6u /* what waits together is one transaction */
 #define IMPORT_JOB_ARENA_BYTES (96u << 20) /* of one slice */
 
 /* One record that a job may append. */
