@@ -390,7 +390,8 @@ static void only_files_that_the_command_line_names_are_opened(void **state)
 		bool open, create;
 	} cases[] = {
 		{ "dir/a.csv", true, true },
-		{ "dir/a.csv.rejects", false, true },
+		{ "dir/a.csv.rejects.csv", true, true },
+		{ "dir/a.csv.other", false, true },
 		{ "dir/a.csv/../../x", false, false },
 		{ "b", true, true },
 		{ "b.tmp", false, true },
