@@ -112,25 +112,32 @@ static void count(struct world *w, struct counts *c)
 		c->full_specific++;
 }
 
-/* Ask about one course; @achieved_on may be empty. */
-static void ask(const struct table *t, const char *code,
-		const char *achieved_on, struct counts *c)
+/* A question about one course; @achieved_on may be empty. */
+static void put_question(struct world *w, const struct table *t,
+			 const char *code, const char *achieved_on)
 {
-	struct world w;
 	struct recognise_held *h;
 	static struct slice domain = { (const uint8_t *)ISSUER, 6 };
 
-	world_init(&w);
-	w.question.as_of = slice_str("2027-01-01");
-	h = world_offer(&w, code, NULL,
+	world_init(w);
+	w->question.as_of = slice_str("2027-01-01");
+	h = world_offer(w, code, NULL,
 			*achieved_on != '\0' ? achieved_on : NULL);
 	h->domains = &domain;
 	h->domain_count = 1;
 	h->issuer = domain;
 	for (size_t i = 0; i < t->count; i++) {
 		if (strcmp(t->codes[i], code) == 0)
-			w.rules[w.facts.rule_count++] = t->rules[i];
+			w->rules[w->facts.rule_count++] = t->rules[i];
 	}
+}
+
+static void ask(const struct table *t, const char *code,
+		const char *achieved_on, struct counts *c)
+{
+	struct world w;
+
+	put_question(&w, t, code, achieved_on);
 	count(&w, c);
 	world_free(&w);
 }
@@ -235,6 +242,54 @@ static void ntu_recognises_1657_of_20000_credentials(void **state)
 	free_table(t);
 }
 
+static void ntu_reviews_02450_and_names_all_three_courses(void **state)
+{
+	struct table *t = read_rules("alliance/rules-ntu.edu.sg.ndjson");
+	static const char *const codes[] = { "BC2407", "IE4483", "SC4000" };
+	char path[64];
+	struct world w;
+
+	(void)state;
+	put_question(&w, t, "02450", "");
+	assert_string_equal(world_outcome(&w), "needs-review");
+	assert_int_equal(world_count(&w, "alternatives"), 3);
+	for (size_t i = 0; i < 3; i++) {
+		snprintf(path, sizeof(path), "alternatives.%zu.targets.0.code",
+			 i);
+		assert_string_equal(world_text(&w, path), codes[i]);
+	}
+	world_free(&w);
+	free_table(t);
+}
+
+static void ntu_prefers_the_specific_course_for_62198(void **state)
+{
+	struct table *t = read_rules("alliance/rules-ntu.edu.sg.ndjson");
+	struct world w;
+
+	(void)state;
+	put_question(&w, t, "62198", "");
+	assert_string_equal(world_outcome(&w), "full");
+	assert_string_equal(world_text(&w, "targets.0.code"), "HE3112");
+	assert_string_equal(world_text(&w, "targets.0.match"), "specific");
+	world_free(&w);
+	free_table(t);
+}
+
+static void ntu_gives_generic_credit_for_25102(void **state)
+{
+	struct table *t = read_rules("alliance/rules-ntu.edu.sg.ndjson");
+	struct world w;
+
+	(void)state;
+	put_question(&w, t, "25102", "");
+	assert_string_equal(world_outcome(&w), "full");
+	assert_string_equal(world_text(&w, "targets.0.code"), "BDE");
+	assert_string_equal(world_text(&w, "targets.0.match"), "generic");
+	world_free(&w);
+	free_table(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -243,6 +298,9 @@ int main(void)
 			ntu_recognises_150_of_1718_offers_and_reviews_15),
 		cmocka_unit_test(hku_recognises_92_of_20000_credentials),
 		cmocka_unit_test(ntu_recognises_1657_of_20000_credentials),
+		cmocka_unit_test(ntu_reviews_02450_and_names_all_three_courses),
+		cmocka_unit_test(ntu_prefers_the_specific_course_for_62198),
+		cmocka_unit_test(ntu_gives_generic_credit_for_25102),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
