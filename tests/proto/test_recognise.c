@@ -890,6 +890,37 @@ static void holding_one_of_two_or_too_low_a_grade_is_no_match(void **state)
 	expect_target(w, "ISOM 2500");
 }
 
+static void two_sources_are_needed_as_hku_writes_them(void **state)
+{
+	/* aalto.fi TU-91.2043 + T-76.5750, ebs L-FIN3-082 + L-FIN3-083. */
+	struct world *w = *state;
+
+	world_rule(w, RULE("hku-5", "TU-91.2043\",\"T-76.5750", "E", ""));
+	world_rule(w, RULE("hku-1979", "L-FIN3-082\",\"L-FIN3-083", "FINA2312",
+			   ""));
+	world_hold(w, AWARD("C1", "TU-91.2043", "2019-06-01", ""), NULL);
+	expect(w, "undetermined");
+	w->facts.held_count = 0;
+	world_hold(w, AWARD("C2", "L-FIN3-082", "2019-06-01", ""), NULL);
+	expect(w, "undetermined");
+	world_hold(w, AWARD("C3", "L-FIN3-083", "2019-06-01", ""), NULL);
+	expect_target(w, "FINA2312");
+}
+
+static void a_term_that_has_passed_is_no_refusal(void **state)
+{
+	/* HKUST: valid until 2019-20 Summer. */
+	struct world *w = *state;
+
+	world_rule(w, RULE("ust", "A1", "COMP 3311",
+			   ",\"achieved_to\":\"2020-08-31\""));
+	world_hold(w, AWARD("C1", "A1", "2020-08-31", ""), NULL);
+	expect_target(w, "COMP 3311");
+	w->facts.held_count = 0;
+	world_hold(w, AWARD("C2", "A1", "2021-01-20", ""), NULL);
+	expect(w, "undetermined");
+}
+
 /* ---- Offers, before anyone enrols ------------------------------------- */
 
 static void an_offer_is_answered_without_a_credential(void **state)
@@ -1661,6 +1692,8 @@ int main(void)
 		TEST(a_condition_in_words_stays_open),
 		TEST(grades_compare_within_one_scheme_only),
 		TEST(holding_one_of_two_or_too_low_a_grade_is_no_match),
+		TEST(two_sources_are_needed_as_hku_writes_them),
+		TEST(a_term_that_has_passed_is_no_refusal),
 		TEST(an_offer_is_answered_without_a_credential),
 		TEST(an_offer_of_an_institution_without_records_is_unverified),
 		TEST(conditions_on_what_is_not_known_yet_stay_open),
